@@ -4,9 +4,10 @@
 # scripts/bootstrap makes (scripts/fetch-runtime). Programs linked against a runtime folder need the C library of that
 # folder too, so they are started through its loader:
 #
-#   atelier_llama_executable(TARGET)   link TARGET with atelier::llama; ctest and custom commands that name TARGET
-#                                      then start it through the loader by themselves
-#   ATELIER_ENGINE_LAUNCHER            the words to put before the program's path (a list; empty with a system library)
+#   atelier_llama_executable(TARGET)   link TARGET with atelier::llama; add_test(… COMMAND TARGET) then starts it through
+#                                      the loader by itself
+#   ATELIER_ENGINE_LAUNCHER            for custom commands: the words to put before $<TARGET_FILE:TARGET> (a list; empty
+#                                      with a system library)
 #   ${CMAKE_BINARY_DIR}/bin/in-runtime script for people and other languages: in-runtime PROGRAM ARGUMENT…
 #
 # Nothing absolute is baked into the programs; runtimes/default/runtime.json under lib/atelier tells the server how to
@@ -79,6 +80,7 @@ endif()
 
 function(atelier_llama_executable target)
   target_link_libraries(${target} PRIVATE atelier::llama)
+  # CMake puts this before the program in add_test (in this policy version also when not cross-compiling).
   if(ATELIER_ENGINE_LAUNCHER)
     set_target_properties(${target} PROPERTIES CROSSCOMPILING_EMULATOR "${ATELIER_ENGINE_LAUNCHER}")
   endif()
