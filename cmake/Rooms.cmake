@@ -1,9 +1,16 @@
 # atelier_room(NAME [LIBS target…])
-#   One static library atelier_NAME from every .cpp in src/NAME and the folders below it.
+#   One static library atelier_NAME from every .cpp in src/NAME and the folders below it (an interface library while
+#   the room has headers only).
 function(atelier_room name)
   cmake_parse_arguments(ROOM "" "" "LIBS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
   list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  if(NOT sources)
+    add_library(atelier_${name} INTERFACE)
+    target_include_directories(atelier_${name} INTERFACE ${CMAKE_SOURCE_DIR}/src)
+    target_link_libraries(atelier_${name} INTERFACE atelier_compiler ${ROOM_LIBS})
+    return()
+  endif()
   add_library(atelier_${name} STATIC ${sources})
   target_include_directories(atelier_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(atelier_${name} PUBLIC atelier_compiler ${ROOM_LIBS})
