@@ -12,6 +12,10 @@ target_compile_options(atelier_compiler INTERFACE $<$<CONFIG:Release>:-g1>)
 target_compile_definitions(atelier_compiler INTERFACE
   ATELIER_VERSION="${PROJECT_VERSION}"
   $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
+if(ATELIER_FUZZ)
+  # Coverage for libFuzzer in every room; the targets of tests/fuzz link its main().
+  target_compile_options(atelier_compiler INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(ATELIER_SANITIZE)
   target_compile_options(atelier_compiler INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined
                          -fno-omit-frame-pointer -O1)
