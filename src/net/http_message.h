@@ -46,16 +46,16 @@ struct Request {
   // The target's path: each segment percent-decoded, doubled slashes collapsed, no slash at the end (but "/"
   // alone stays). A decoded segment may hold a slash of its own: %2F does not separate segments.
   std::string path;
-  std::string query;  // after '?', not decoded
-  int http_minor = 1; // 0 for HTTP/1.0
+  std::string query;   // after '?', not decoded
+  int http_minor = 1;  // 0 for HTTP/1.0
   Headers headers;
-  std::string body;  // whole, with any chunked coding removed
-  std::string id;    // "req_" + 24 hexadecimal digits; also in the x-request-id header of the answer
+  std::string body;            // whole, with any chunked coding removed
+  std::string id;              // "req_" + 24 hexadecimal digits; also in the x-request-id header of the answer
   std::string remote_address;  // without the port
   bool loopback = false;       // the client is on this machine
   std::string listener;        // the name given to HttpServer::listen: which door it came through
   std::uint16_t local_port = 0;
-  std::chrono::steady_clock::time_point received;       // when its header was complete
+  std::chrono::steady_clock::time_point received;             // when its header was complete
   std::vector<std::pair<std::string, std::string>> captures;  // what the route's {name} parts matched, decoded
 
   // What {name} matched; empty where the route has no such part.

@@ -26,21 +26,21 @@ namespace atelier::net {
 
 // Bounds on what a client can make the server hold or wait for. None of them limits how long an answer takes.
 struct Limits {
-  std::size_t header_bytes = 64 * 1024;  // request line and fields; beyond: 431
-  std::size_t header_count = 128;        // fields; beyond: 431
-  std::uint64_t body_bytes = 512ull * 1024 * 1024;         // one body; beyond: 413
-  std::uint64_t body_budget_bytes = 1024ull * 1024 * 1024; // all bodies in memory together; beyond: 503
-  std::size_t connections = 1024;        // beyond: 503 and closed
-  std::size_t pipelined_bytes = 64 * 1024;  // read ahead while an answer is pending
+  std::size_t header_bytes = 64 * 1024;                     // request line and fields; beyond: 431
+  std::size_t header_count = 128;                           // fields; beyond: 431
+  std::uint64_t body_bytes = 512ull * 1024 * 1024;          // one body; beyond: 413
+  std::uint64_t body_budget_bytes = 1024ull * 1024 * 1024;  // all bodies in memory together; beyond: 503
+  std::size_t connections = 1024;                           // beyond: 503 and closed
+  std::size_t pipelined_bytes = 64 * 1024;                  // read ahead while an answer is pending
   std::size_t send_buffer_bytes = 128 * 1024;  // asked of the kernel for each connection; 0: the kernel's choice
 
   std::chrono::milliseconds header_time{30'000};  // from a request's first byte to the end of its header; beyond: 408
   std::chrono::milliseconds body_stall{30'000};   // without any byte of the body; beyond: 408
   std::uint64_t body_bytes_per_second = 1024;     // the least average pace of a body, after body_stall; beyond: 408
   std::chrono::milliseconds keep_alive_idle{75'000};  // between requests; beyond: closed
-  std::chrono::milliseconds write_stall{60'000};  // the client takes no byte of what we write; beyond: dropped
-  std::chrono::milliseconds linger{5'000};        // how long a closed connection is drained, so that the reply arrives
-  std::chrono::milliseconds last_words{2'000};    // between Exchange::stopping() and the cut
+  std::chrono::milliseconds write_stall{60'000};      // the client takes no byte of what we write; beyond: dropped
+  std::chrono::milliseconds linger{5'000};      // how long a closed connection is drained, so that the reply arrives
+  std::chrono::milliseconds last_words{2'000};  // between Exchange::stopping() and the cut
 };
 
 // One request being answered: either respond(), or start_stream(), write()… and finish().
@@ -99,10 +99,10 @@ struct AccessRecord {
   std::string listener;
   std::string method;  // empty where the request could not be parsed
   std::string target;
-  int status = 0;                  // 499: the client went away before any answer
-  std::uint64_t bytes_sent = 0;    // header and body
+  int status = 0;                       // 499: the client went away before any answer
+  std::uint64_t bytes_sent = 0;         // header and body
   std::chrono::nanoseconds duration{};  // from the complete header to the end of the answer
-  bool complete = false;           // the whole answer reached the kernel
+  bool complete = false;                // the whole answer reached the kernel
 };
 
 struct ServerOptions {
@@ -122,6 +122,8 @@ struct ListenOptions {
   // Names beyond localhost that Host (on a loopback listener) and Origin may carry; without port.
   std::vector<std::string> allowed_hosts;
 };
+
+struct ServerState;
 
 class HttpServer {
  public:
@@ -153,9 +155,7 @@ class HttpServer {
   std::uint64_t body_bytes_in_memory() const;
 
  private:
-  struct Core;
-  friend class HttpConnection;
-  std::shared_ptr<Core> core_;
+  std::shared_ptr<ServerState> state_;
 };
 
 }  // namespace atelier::net
