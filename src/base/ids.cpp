@@ -57,6 +57,6 @@ std::string anthropic_message() { return "msg_" + random_alphanumeric(24); }
 std::string anthropic_tool_use() { return "toolu_" + random_alphanumeric(24); }
 std::string download_job() { return "job_" + random_hex(10); }
 std::string api_token() { return "sk-lm-" + random_alphanumeric(8) + ":" + random_alphanumeric(20); }
-std::string request() { return "req_" + random_hex(12); }
+std::string request() { return "req_" + random_hex(24); }
 
 }  // namespace atelier::ids
