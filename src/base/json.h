@@ -32,8 +32,8 @@ class Object {
   Object() = default;
   Object(std::initializer_list<Member> members);
 
-  bool empty() const { return members_.empty(); }
-  std::size_t size() const { return members_.size(); }
+  bool empty() const;
+  std::size_t size() const;
   bool contains(std::string_view key) const { return find(key) != nullptr; }
   const Value* find(std::string_view key) const;
   Value* find(std::string_view key);
@@ -46,10 +46,10 @@ class Object {
   // Keeps the order of the others. False where there was no such member.
   bool erase(std::string_view key);
 
-  auto begin() const { return members_.begin(); }
-  auto end() const { return members_.end(); }
-  auto begin() { return members_.begin(); }
-  auto end() { return members_.end(); }
+  std::vector<Member>::const_iterator begin() const;
+  std::vector<Member>::const_iterator end() const;
+  std::vector<Member>::iterator begin();
+  std::vector<Member>::iterator end();
 
   friend bool operator==(const Object& a, const Object& b);  // ignores the order of members
 
@@ -128,7 +128,14 @@ class Value {
   Data data_;
 };
 
+// Down here because clang wants to see all of Value before it touches a vector of Members.
 inline Object::Object(std::initializer_list<Member> members) : members_(members) {}
+inline bool Object::empty() const { return members_.empty(); }
+inline std::size_t Object::size() const { return members_.size(); }
+inline std::vector<Member>::const_iterator Object::begin() const { return members_.begin(); }
+inline std::vector<Member>::const_iterator Object::end() const { return members_.end(); }
+inline std::vector<Member>::iterator Object::begin() { return members_.begin(); }
+inline std::vector<Member>::iterator Object::end() { return members_.end(); }
 
 struct ParseLimits {
   int depth = 512;                           // nesting of arrays and objects
