@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <vector>
@@ -56,6 +57,13 @@ void append_visible(std::string& out, std::string_view text) {
 }
 
 }  // namespace
+
+std::string visible(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  append_visible(out, text);
+  return out;
+}
 
 std::optional<Level> level_from(std::string_view name) {
   if (name == "debug") return Level::kDebug;

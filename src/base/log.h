@@ -22,6 +22,9 @@ enum class Level { kDebug, kInfo, kWarn, kError, kOff };
 // "debug", "info", "warn", "error", "off"; nothing for another word.
 std::optional<Level> level_from(std::string_view name);
 
+// The text with its control characters (tabs excepted) as \xNN.
+std::string visible(std::string_view text);
+
 struct Options {
   Level level = Level::kInfo;
   bool console = true;           // standard error

@@ -107,8 +107,10 @@ struct InstanceInfo {
   int pid = 0;
 };
 
-// A loaded model. Held by shared_ptr: an instance that dies or is unloaded answers every further call with
-// an error, so holders need not watch it.
+// A loaded model, as one user holds it: a lease. While a lease exists its instance is neither unloaded for
+// idleness nor evicted by a JIT load, so hold it for one request (all rounds of it) and let it go; do not wait
+// for another model with one in hand, which could wait for this one in turn. An instance that dies or is
+// unloaded by name answers every further call with an error, so holders need not watch it.
 class Instance {
  public:
   virtual ~Instance() = default;
@@ -129,7 +131,9 @@ struct InstancesConfig {
   std::filesystem::path log_folder;       // each engine's output goes to LOG_FOLDER/engine-ID.log, bounded
   std::uint32_t max_queue = 512;          // waiting requests of one instance
   bool jit_single = true;                 // at most one JIT instance of each kind
-  std::chrono::seconds engine_start_timeout{60};  // from spawn to Hello
+  std::chrono::milliseconds engine_start_timeout{60'000};  // from spawn to Hello
+  // An engine that is told to end gets this long, then SIGTERM, then as long again, then SIGKILL.
+  std::chrono::milliseconds engine_stop_grace{5'000};
 };
 
 using LoadProgress = std::function<void(double fraction)>;  // 0 to 1, never decreasing
@@ -139,17 +143,21 @@ class Instances {
   // The executor must be the loop's. Children are spawned from the calling thread, which must live as long as
   // the process (their parent-death signal follows that thread).
   static std::unique_ptr<Instances> create(asio::any_io_executor executor, InstancesConfig config);
+  // Engines that are left are killed. Call shutdown first for an orderly end.
   virtual ~Instances() = default;
 
-  // Always a new instance. A failed load reports the engine's reason and its last log lines
-  // (kModelLoadFailed, kInsufficientResources). Cancelled by the stop token: the process is ended.
+  // Always a new instance. kConflict where the identifier is taken. A failed load reports the engine's reason
+  // and its last log lines (kModelLoadFailed, kInsufficientResources). Cancelled by the stop token: the process
+  // is ended. `progress` is called on the loop; it may be null.
   virtual asio::awaitable<Result<std::shared_ptr<Instance>>> load(LoadRequest request, LoadProgress progress,
                                                                   std::stop_token stop) = 0;
 
   // A live instance of that model (the least busy one), else a JIT load: shared by all who ask at the same
-  // time, and cancelled only when all of them have gone. With jit_single an idle or running other JIT instance
-  // of the same kind is unloaded first, once its running predictions have ended; requests for the victim that
-  // come meanwhile wait behind the switch. `loaded_now` is set where this call waited for a load.
+  // time, and cancelled only when all of them have gone (a load by `load` that is under way is joined too).
+  // With jit_single an idle or running other JIT instance of the same kind is unloaded first, once its leases
+  // are gone and its running predictions have ended; requests for the victim that come meanwhile wait behind
+  // the switch. A model whose engine crashes while loading is refused for a while, with the reason, from the
+  // second crash in a row on (restart_backoff.h). `loaded_now` is set where this call waited for a load.
   struct Acquired {
     std::shared_ptr<Instance> instance;
     bool loaded_now = false;
@@ -157,13 +165,17 @@ class Instances {
   };
   virtual asio::awaitable<Result<Acquired>> acquire(LoadRequest request, LoadProgress progress, std::stop_token stop) = 0;
 
-  virtual std::shared_ptr<Instance> find(std::string_view id) const = 0;  // null where there is none (or still loading)
-  virtual std::vector<InstanceInfo> list() const = 0;                     // loading ones included, by id
+  // Null where there is none, while it loads, and while a JIT load waits to take its place (acquire then
+  // waits behind that switch).
+  virtual std::shared_ptr<Instance> find(std::string_view id) const = 0;
+  virtual std::vector<InstanceInfo> list() const = 0;  // loading ones included, by id
 
-  // Cancels its running predictions, ends the process and waits for it. kInstanceNotFound where there is none.
+  // Ends its running predictions (their streams end with kCancelled), ends the process and waits for it; one that
+  // is still loading is cancelled. kInstanceNotFound where there is none.
   virtual asio::awaitable<Result<void>> unload(std::string id) = 0;
 
-  // Unloads everything; afterwards every call is refused with kShuttingDown.
+  // Unloads everything, loads under way included; running predictions end with kShuttingDown. Afterwards every
+  // call is refused with kShuttingDown.
   virtual asio::awaitable<void> shutdown() = 0;
 };
 
