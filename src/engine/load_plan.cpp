@@ -1,0 +1,78 @@
+#include "engine/load_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace atelier::engine {
+
+namespace {
+
+double mib(std::uint64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0); }
+
+// What one batch needs beside weights and cells: activations of the widest layer, the logits, and the attention
+// scores where they are not computed in tiles. Rough on purpose: small against the rest.
+std::uint64_t work_bytes(const LoadWishes& wishes, const ModelShape& shape, std::uint32_t cells) {
+  const std::uint64_t rows = wishes.micro_batch_size;
+  const std::uint64_t activations = rows * 4 * (std::uint64_t{8} * shape.embedding_length +
+                                                std::uint64_t{3} * shape.feed_forward_length);
+  const std::uint64_t logits = std::uint64_t{2} * 4 * wishes.output_rows * shape.vocabulary_size;
+  const std::uint64_t mask = rows * cells * 4;
+  const std::uint64_t scores = wishes.flash_attention ? 0 : rows * cells * shape.head_count * 4;
+  return activations + logits + mask + scores;
+}
+
+std::uint64_t estimate(const LoadWishes& wishes, const ModelShape& shape, std::uint32_t cells) {
+  return shape.weight_bytes + std::uint64_t{cells} * shape.bytes_per_cell + work_bytes(wishes, shape, cells);
+}
+
+// Cells for prefixes of finished requests: as many as asked for, else as many as the context holds, but not
+// more than a quarter of the memory that is left.
+std::uint32_t choose_cache_tokens(const LoadWishes& wishes, const ModelShape& shape, std::uint32_t context_length,
+                                  std::uint64_t free_bytes) {
+  if (wishes.for_embedding) return 0;
+  if (wishes.cache_tokens) return *wishes.cache_tokens;
+  const std::uint64_t left = free_bytes > shape.weight_bytes ? free_bytes - shape.weight_bytes : 0;
+  const std::uint64_t quarter = left / 4 / std::max<std::uint64_t>(shape.bytes_per_cell, 1);
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(context_length, quarter));
+}
+
+}  // namespace
+
+Result<LoadPlan> plan_load(const LoadWishes& wishes, const ModelShape& shape, std::uint64_t free_bytes) {
+  const std::uint32_t trained =
+      shape.trained_context_length > 0 ? shape.trained_context_length : kDefaultContextLength;
+  const bool chosen_freely = wishes.context_length == 0;
+  std::uint32_t length = chosen_freely ? std::min(kDefaultContextLength, trained) : wishes.context_length;
+  // Beyond the trained length models with learned positions have no rows to look up.
+  if (!wishes.stretches_context) length = std::min(length, trained);
+
+  while (true) {
+    LoadPlan plan;
+    plan.context_length = length;
+    plan.cache_tokens = choose_cache_tokens(wishes, shape, length, free_bytes);
+    const std::uint64_t cells = wishes.kv_cells > 0 ? std::max(wishes.kv_cells, length)
+                                                    : std::uint64_t{length} + plan.cache_tokens;
+    plan.kv_cells = static_cast<std::uint32_t>(std::min<std::uint64_t>(cells, 1U << 30));
+    plan.estimated_bytes = estimate(wishes, shape, plan.kv_cells);
+    if (plan.estimated_bytes <= free_bytes) return plan;
+    if (wishes.kv_cells == 0 && !wishes.cache_tokens && plan.cache_tokens > 0) {
+      plan.cache_tokens = 0;
+      plan.kv_cells = length;
+      plan.estimated_bytes = estimate(wishes, shape, length);
+      if (plan.estimated_bytes <= free_bytes) return plan;
+    }
+    if (!chosen_freely || length <= kSmallestContextLength) {
+      return fail(ErrorCode::kInsufficientResources,
+                  fmt::format("The model does not fit into memory: its weights need {:.0f} MiB and a context of {} "
+                              "tokens with {} cells {:.0f} MiB more, but {:.0f} MiB are free. Unload other models, "
+                              "choose a shorter context or a smaller model",
+                              mib(shape.weight_bytes), length, plan.kv_cells,
+                              mib(plan.estimated_bytes - shape.weight_bytes), mib(free_bytes)),
+                  "context_length");
+    }
+    length = std::max(kSmallestContextLength, length / 2);
+  }
+}
+
+}  // namespace atelier::engine

@@ -1,0 +1,155 @@
+#include "engine/prediction.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "engine/invariant.h"
+#include "wire/engine.pb.h"
+
+namespace atelier::engine {
+
+namespace {
+
+double seconds(Clock::time_point from, Clock::time_point to) {
+  if (from == Clock::time_point{} || to < from) return 0;
+  return std::chrono::duration<double>(to - from).count();
+}
+
+void set_logprobs(const Vocabulary& vocabulary, const TokenLogProbabilities& logprobs, wire::Piece& piece) {
+  piece.set_logprob(logprobs.chosen);
+  for (const TokenLogProbability& entry : logprobs.top) {
+    wire::TokenLogprob& top = *piece.add_top();
+    top.set_token_id(entry.token);
+    top.set_bytes(vocabulary.bytes(entry.token));
+    top.set_logprob(entry.logprob);
+  }
+}
+
+wire::StopReason wire_reason(EndReason reason) {
+  switch (reason) {
+    case EndReason::kEndToken: return wire::STOP_END_TOKEN;
+    case EndReason::kStopString: return wire::STOP_STRING;
+    case EndReason::kMaxTokens: return wire::STOP_MAX_TOKENS;
+    case EndReason::kContextLength: return wire::STOP_CONTEXT_LENGTH;
+    case EndReason::kCancelled: return wire::STOP_CANCELLED;
+  }
+  return wire::STOP_UNSPECIFIED;
+}
+
+}  // namespace
+
+Prediction::Prediction(GenerateRequest request, const Vocabulary& vocabulary, std::unique_ptr<DryPenalty> dry,
+                       std::uint32_t context_length)
+    : request_(std::move(request)),
+      vocabulary_(vocabulary),
+      context_length_(context_length),
+      tokens_(request_.prompt),
+      sampler_(request_.sampling, context_length, std::move(dry)),
+      text_(request_.stop_strings) {
+  ENGINE_INVARIANT(!tokens_.empty() && tokens_.size() < context_length_);
+  for (const std::int32_t token : tokens_) sampler_.accept(token);
+}
+
+std::size_t Prediction::room() const {
+  const std::size_t context = context_length_ - std::min<std::size_t>(tokens_.size(), context_length_);
+  if (request_.max_tokens == 0) return context;
+  return static_cast<std::size_t>(std::min<std::uint64_t>(context, request_.max_tokens - predicted_));
+}
+
+bool Prediction::sample(std::span<float> logits) {
+  sampler_.adjust(logits);
+  const auto token = sampler_.choose(logits);
+  if (!token) return false;
+  sampled_ = *token;
+  if (request_.logprobs) {
+    sampled_logprobs_ = log_probabilities(logits, sampler_.temperature(), sampled_, request_.top_logprobs);
+  }
+  return true;
+}
+
+std::optional<EndReason> Prediction::absorb(wire::Delta& delta) {
+  last_token_ = Clock::now();
+  if (predicted_ == 0) first_token_ = last_token_;
+  ++predicted_;
+  if (!request_.ignore_end_tokens && vocabulary_.is_end(sampled_)) {
+    end_token_ = sampled_;
+    flush(delta);
+    // What was held back may have become a stop string by the last character's repair.
+    return text_.stop_string() ? EndReason::kStopString : EndReason::kEndToken;
+  }
+  tokens_.push_back(sampled_);
+  sampler_.accept(sampled_);
+  AnswerPiece piece;
+  piece.token = sampled_;
+  piece.is_control = vocabulary_.is_control(sampled_);
+  std::string bytes = vocabulary_.bytes(sampled_);
+  if (request_.logprobs) {
+    piece.token_bytes = bytes;
+    piece.logprobs = std::exchange(sampled_logprobs_, std::nullopt);
+  }
+  text_.add(std::move(piece), bytes);
+  append_pieces(delta);
+  if (text_.stop_string()) return EndReason::kStopString;
+  const bool at_limit = request_.max_tokens > 0 && predicted_ >= request_.max_tokens;
+  if (!at_limit && tokens_.size() < context_length_) return std::nullopt;
+  flush(delta);
+  if (text_.stop_string()) return EndReason::kStopString;
+  return at_limit ? EndReason::kMaxTokens : EndReason::kContextLength;
+}
+
+void Prediction::flush(wire::Delta& delta) {
+  text_.finish();
+  append_pieces(delta);
+}
+
+void Prediction::append_pieces(wire::Delta& delta) {
+  for (AnswerPiece& piece : text_.take()) {
+    wire::Piece& out = *delta.add_pieces();
+    out.set_text(std::move(piece.text));
+    out.set_is_control(piece.is_control);
+    out.set_token_id(piece.token);
+    if (!piece.logprobs) continue;
+    out.set_token_bytes(std::move(piece.token_bytes));
+    set_logprobs(vocabulary_, *piece.logprobs, out);
+  }
+}
+
+void Prediction::report_prompt(std::size_t position, std::span<const float> logits, wire::Delta& delta) {
+  // After a preemption positions come again.
+  if (position + 1 < prompt_reported_) return;
+  delta.set_of_prompt(true);
+  if (prompt_reported_ == 0) append_prompt_piece(request_.prompt[0], nullptr, delta);
+  if (position + 1 >= prompt_tokens()) return;
+  const std::int32_t next = request_.prompt[position + 1];
+  const TokenLogProbabilities logprobs = log_probabilities(logits, 1, next, request_.top_logprobs);
+  append_prompt_piece(next, &logprobs, delta);
+}
+
+void Prediction::append_prompt_piece(std::int32_t token, const TokenLogProbabilities* logprobs, wire::Delta& delta) {
+  ++prompt_reported_;
+  wire::Piece& out = *delta.add_pieces();
+  const std::string bytes = vocabulary_.bytes(token);
+  out.set_is_control(vocabulary_.is_control(token));
+  std::string text = prompt_text_.add(bytes);
+  if (prompt_reported_ == prompt_tokens()) text += prompt_text_.finish();
+  out.set_text(std::move(text));
+  out.set_token_id(token);
+  out.set_token_bytes(bytes);
+  if (logprobs != nullptr) set_logprobs(vocabulary_, *logprobs, out);
+}
+
+void Prediction::fill_done(EndReason reason, wire::Done& done) const {
+  done.set_reason(wire_reason(reason));
+  if (reason == EndReason::kStopString && text_.stop_string()) done.set_stop_string(*text_.stop_string());
+  if (reason == EndReason::kEndToken && end_token_) done.set_end_token(*end_token_);
+  done.set_prompt_tokens(prompt_tokens());
+  done.set_predicted_tokens(predicted_);
+  done.set_seed(sampler_.seed());
+  const auto now = Clock::now();
+  done.set_queue_seconds(seconds(request_.arrival, has_started() ? started_ : now));
+  if (has_started()) done.set_prompt_seconds(seconds(started_, predicted_ > 0 ? first_token_ : now));
+  done.set_generation_seconds(seconds(first_token_, last_token_));
+}
+
+}  // namespace atelier::engine

@@ -1,0 +1,111 @@
+// One answer in the making: its tokens, how many of them have cells, its sampler, its text, and when it ends.
+// Knows nothing of batches, cells of others, or the inference library. Decode thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/answer_text.h"
+#include "engine/sampler.h"
+#include "engine/vocabulary.h"
+
+namespace atelier::wire {
+class Delta;
+class Done;
+}  // namespace atelier::wire
+
+namespace atelier::engine {
+
+using Clock = std::chrono::steady_clock;
+
+// A Generate message, checked and tokenised.
+struct GenerateRequest {
+  std::uint64_t id = 0;
+  std::vector<std::int32_t> prompt;
+  SamplerSettings sampling;
+  std::uint64_t max_tokens = 0;  // 0: no limit
+  std::vector<std::string> stop_strings;
+  bool ignore_end_tokens = false;
+  bool logprobs = false;
+  std::uint32_t top_logprobs = 0;
+  bool prompt_logprobs = false;
+  std::int32_t priority = 0;
+  Clock::time_point arrival{};
+};
+
+enum class EndReason { kEndToken, kStopString, kMaxTokens, kContextLength, kCancelled };
+
+class Prediction {
+ public:
+  static constexpr std::int32_t kNoSequence = -1;
+
+  Prediction(GenerateRequest request, const Vocabulary& vocabulary, std::unique_ptr<DryPenalty> dry,
+             std::uint32_t context_length);
+
+  std::uint64_t id() const { return request_.id; }
+  std::int32_t priority() const { return request_.priority; }
+  std::size_t prompt_tokens() const { return request_.prompt.size(); }
+  // Prompt and answer so far.
+  const std::vector<std::int32_t>& tokens() const { return tokens_; }
+
+  // Tokens that have a cell, and those that wait for one. In the steady state one waits: the newest.
+  std::size_t computed() const { return computed_; }
+  std::size_t pending() const { return tokens_.size() - computed_; }
+  bool is_decoding() const { return pending() == 1 && computed_ >= prompt_tokens(); }
+  bool has_answered() const { return predicted_ > 0; }
+  void add_computed(std::size_t count) { computed_ += count; }
+  // The cells were taken away; everything is to be computed again.
+  void lose_cells() { computed_ = 0; }
+  // Tokens that may yet be added.
+  std::size_t room() const;
+
+  bool wants_prompt_logprobs() const { return request_.prompt_logprobs && prompt_reported_ < prompt_tokens(); }
+  // The logits of the prompt's token at `position` (they speak of the one behind it).
+  void report_prompt(std::size_t position, std::span<const float> logits, wire::Delta& delta);
+
+  // Chooses the next token from the logits of the newest. May run beside other predictions' samples.
+  // False where no token can come.
+  bool sample(std::span<float> logits);
+  // Takes the sampled token in: pieces that may leave go into `delta`; an answer when the prediction ends.
+  std::optional<EndReason> absorb(wire::Delta& delta);
+  // What was held back, when it ends for another reason.
+  void flush(wire::Delta& delta);
+
+  void note_started(Clock::time_point now) { started_ = now; }
+  bool has_started() const { return started_ != Clock::time_point{}; }
+  void fill_done(EndReason reason, wire::Done& done) const;
+
+  // The scheduler's own notes.
+  std::int32_t sequence = kNoSequence;
+  bool paused = false;
+  std::uint64_t admitted_as = 0;  // a running number; the latest is preempted first
+
+ private:
+  void append_pieces(wire::Delta& delta);
+  void append_prompt_piece(std::int32_t token, const TokenLogProbabilities* logprobs, wire::Delta& delta);
+
+  GenerateRequest request_;
+  const Vocabulary& vocabulary_;
+  std::uint32_t context_length_;
+  std::vector<std::int32_t> tokens_;
+  std::size_t computed_ = 0;
+  std::uint64_t predicted_ = 0;
+  Sampler sampler_;
+  AnswerText text_;
+  CharacterCompleter prompt_text_;
+  std::size_t prompt_reported_ = 0;
+
+  std::int32_t sampled_ = 0;
+  std::optional<TokenLogProbabilities> sampled_logprobs_;
+  std::optional<std::int32_t> end_token_;
+  Clock::time_point started_{};
+  Clock::time_point first_token_{};
+  Clock::time_point last_token_{};
+};
+
+}  // namespace atelier::engine

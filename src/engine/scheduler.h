@@ -1,0 +1,116 @@
+// Who computes what in each step. Decode thread only.
+//
+// A step is one llama_decode: first the next token of every prediction that is past its prompt, then slices of
+// prompts that are still to be computed, oldest first, within a budget that keeps the running ones moving. All
+// sequences share one cache (`kv_unified`) under ids 0, 1, 2, … without gaps: when one ends, the last takes its
+// id over, which only renames cells.
+//
+// Cells. A prediction is admitted when its prompt and some room to grow fit beside everyone's present need. If
+// growth later outruns the cells, the prediction that was admitted last (a paused one before a running one)
+// gives its cells back and computes them again when there is room: it is delayed, never failed, and
+// llama_decode is never asked for cells that are not there.
+//
+// Slices do not depend on measured time, so that a request that runs alone is always computed in the same
+// batches and gives the same bits.
+//
+// What the next stages change, each behind its function: admit() (prefixes that are in the cache already),
+// plan_step() (slice sizes by measured pace, fairness), sample_rows() (a pool), finish() (cells kept as cache).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/error.h"
+#include "engine/dry_penalty.h"
+#include "engine/model.h"
+#include "engine/prediction.h"
+
+struct llama_batch;
+
+namespace atelier::wire {
+class FromEngine;
+class InfoResult;
+}  // namespace atelier::wire
+
+namespace atelier::engine {
+
+using Send = std::function<void(const wire::FromEngine&)>;
+
+class Scheduler {
+ public:
+  // Requests that may wait; a server has a shorter queue of its own.
+  static constexpr std::size_t kMaxWaiting = 4096;
+
+  // The model has a context and outlives the scheduler. `send` must not block.
+  Scheduler(Model& model, Send send);
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // Answers with Accepted, or with Error where the prompt is empty or does not fit.
+  void submit(GenerateRequest request);
+  // Unknown ids are ignored.
+  void pause(std::uint64_t id) { set_paused(id, true); }
+  void resume(std::uint64_t id) { set_paused(id, false); }
+  // True where there was such a prediction; it has been answered with Done.
+  bool cancel(std::uint64_t id);
+  void cancel_all();
+
+  // Whether step() has something to do. Paused predictions give nothing to do.
+  bool has_work() const;
+  // Admits, computes one batch, samples, sends.
+  void step();
+
+  void fill_info(wire::InfoResult& info) const;
+
+ private:
+  using Predictions = std::vector<std::unique_ptr<Prediction>>;
+  // What one prediction computes in this step, and the batch row of its first token.
+  struct Slice {
+    Prediction* prediction;
+    std::size_t count;
+    std::int32_t first_row = 0;
+  };
+  struct BatchDeleter {
+    void operator()(llama_batch* batch) const;
+  };
+
+  void admit();
+  bool fits(const Prediction& candidate) const;
+  void start(std::unique_ptr<Prediction> prediction);
+  void set_paused(std::uint64_t id, bool paused);
+
+  std::vector<Slice> plan_step() const;
+  std::size_t slice_budget(bool beside_running) const;
+  void make_room(std::vector<Slice>& slices);
+  void preempt(Prediction& prediction);
+
+  void fill_batch(std::vector<Slice>& slices);
+  void finish_step(const std::vector<Slice>& slices);
+  void report_prompt_rows(const Slice& slice);
+  void fail_step(const std::vector<Slice>& slices, std::int32_t result);
+
+  // All three take the prediction out of `active_`.
+  void finish(Prediction& prediction, EndReason reason);
+  void fail(Prediction& prediction, const std::string& message);
+  std::unique_ptr<Prediction> release(Prediction& prediction);
+
+  void enqueue(std::unique_ptr<Prediction> prediction, bool at_front);
+  std::size_t used_cells() const;
+  std::size_t running() const;
+
+  Model& model_;
+  Send send_;
+  DryFactory dry_;
+  Predictions waiting_;  // by priority, then arrival
+  Predictions active_;   // index is the sequence id
+  std::unique_ptr<llama_batch, BatchDeleter> batch_;
+  std::uint64_t admissions_ = 0;
+  std::uint64_t decode_steps_ = 0;
+  std::uint64_t prompt_tokens_computed_ = 0;
+  std::uint64_t tokens_predicted_ = 0;
+};
+
+}  // namespace atelier::engine
