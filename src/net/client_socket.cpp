@@ -172,8 +172,13 @@ asio::awaitable<void> ClientSocket::close_gracefully() {
     const Input input = co_await wait_input(deadline);
     if (input == Input::kClosed || input == Input::kTimeout) break;
   }
-  if (lost_) co_return;
+  close();
+}
+
+void ClientSocket::close() {
+  if (lost_) return;
   lost_ = true;
+  SystemError ignored;
   socket_.close(ignored);
 }
 

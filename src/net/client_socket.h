@@ -45,6 +45,8 @@ class ClientSocket : public std::enable_shared_from_this<ClientSocket> {
   boost::asio::awaitable<Result<void>> send(std::string_view bytes);
   std::uint64_t bytes_sent() const { return bytes_sent_; }
 
+  // Closes after everything sent has gone out, for connections on which the peer has nothing more to say.
+  void close();
   // Closes our side and drains the peer's until it closes too, for Limits::linger at most: closing with unread
   // input would reset the connection and could destroy a reply that is still on its way.
   boost::asio::awaitable<void> close_gracefully();

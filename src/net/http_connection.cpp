@@ -19,7 +19,7 @@ namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 using Input = ClientSocket::Input;
 
-// The body of a refused request up to this size is read and dropped, so that the connection can be kept.
+// Larger bodies of refused requests are not waited for.
 constexpr std::uint64_t kDropBytes = 64 * 1024;
 // A declared length is believed only after this many bytes have come.
 constexpr std::size_t kTrustAfter = 1024 * 1024;
@@ -30,6 +30,12 @@ bool is_loopback(const asio::ip::address& address) {
   if (address.is_loopback()) return true;
   if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return false;
   return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
+}
+
+// Whether the body of a refused request is read and dropped, so that the connection can be kept.
+bool worth_dropping(const RequestHead& head, const Error& refusal) {
+  if (head.chunked || head.expects_continue || refusal.code == ErrorCode::kBodyTooLarge) return false;
+  return head.content_length.value_or(0) <= kDropBytes;
 }
 
 Response plain_error(const Error& error) {
@@ -113,7 +119,11 @@ asio::awaitable<void> HttpConnection::run(std::shared_ptr<HttpConnection> self) 
     self->state_->report_fault(fmt::format("an HTTP connection failed: {}", e.what()));
   }
   self->phase_ = Phase::kClosing;
-  co_await self->socket_->close_gracefully();
+  if (self->unread_ || !self->socket_->input().empty()) {
+    co_await self->socket_->close_gracefully();
+  } else {
+    self->socket_->close();
+  }
 }
 
 Request HttpConnection::new_request() {
@@ -136,6 +146,7 @@ asio::awaitable<bool> HttpConnection::serve_one() {
   if (kind_ == Kind::kSurplus) {
     admission.refusal = Error{ErrorCode::kOverloaded, "The server has too many connections. Try again later.", ""};
     Request unread = new_request();
+    unread_ = true;
     const bool keep = co_await answer(std::move(unread), std::move(share), std::move(admission), false);
     co_return keep;
   }
@@ -148,6 +159,7 @@ asio::awaitable<bool> HttpConnection::serve_one() {
   std::vector<std::string> segments;
   const bool framed = end == HeadEnd::kComplete;  // we know where the request ends
   auto taken = take_head(head, request, segments);
+  const bool well_formed = framed && taken.has_value();
   if (framed) {
     if (taken) {
       admission = admit(head, request, segments);
@@ -155,16 +167,15 @@ asio::awaitable<bool> HttpConnection::serve_one() {
       admission.refusal = std::move(taken.error());
     }
   }
-  bool keep_alive = framed && head.keep_alive;
-  const bool small = !head.chunked && !head.expects_continue && head.content_length.value_or(0) <= kDropBytes;
-  if (framed && head.has_body() && (!admission.refusal || small)) {
+  if (framed && head.has_body() && (!admission.refusal || worth_dropping(head, *admission.refusal))) {
     auto read = co_await read_body(parser, head, share, request.body);
     if (!read && read.error().code == ErrorCode::kCancelled) co_return false;
     if (!read) admission.refusal = std::move(read.error());
-    if (!read) keep_alive = false;
-  } else if (head.has_body()) {
-    keep_alive = false;
+    unread_ = !read;
+  } else {
+    unread_ = !framed || head.has_body();
   }
+  const bool keep_alive = well_formed && head.keep_alive && !unread_;
   if (admission.refusal) {
     std::string().swap(request.body);
     share.release();

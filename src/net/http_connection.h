@@ -109,6 +109,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::string remote_address_;
   bool remote_loopback_ = false;
   bool first_ = true;
+  bool unread_ = false;  // the client may still be sending what we refused to read
 };
 
 }  // namespace atelier::net
