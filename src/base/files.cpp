@@ -235,7 +235,11 @@ int FileSystem::rename_to_free(const Path& from, const Path& to) {
   if (errno != ENOSYS && errno != EINVAL) return errno;
 #endif
   // File systems without that flag: a hard link fails where the name is taken, too.
-  if (::link(from.c_str(), to.c_str()) == 0) return result_of(::unlink(from.c_str()));
+  if (::link(from.c_str(), to.c_str()) == 0) {
+    const int error = result_of(::unlink(from.c_str()));
+    if (error != 0) ::unlink(to.c_str());
+    return error;
+  }
   if (errno != EPERM && errno != ENOTSUP && errno != EMLINK) return errno;
   // And without hard links: look first. Nothing else can make this one step.
   struct stat data {};

@@ -11,8 +11,11 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "models/gguf.h"
+
+namespace atelier::json {
+class Value;
+}
 
 namespace atelier::models {
 

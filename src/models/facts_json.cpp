@@ -1,5 +1,6 @@
 // The form of Facts in the catalog's cache file. One visitor names the members for both directions, so
 // that they cannot drift apart.
+#include "base/json.h"
 #include "models/facts.h"
 
 namespace atelier::models {

@@ -137,6 +137,8 @@ FileName parse_file_name(std::string_view name) {
     const bool begins = at == 0 || is_separator(stem[at - 1]);
     if (!begins || !is_quantization_name(stem.substr(at))) continue;
     parts.quantization = upper_case(stem.substr(at));
+    if (parts.quantization.starts_with("UD-")) parts.quantization.erase(0, 3);
+    if (parts.quantization.starts_with("FP")) parts.quantization.erase(1, 1);
     if (at > 0) parts.base = std::string(stem.substr(0, at - 1));
     break;
   }

@@ -1,5 +1,5 @@
 // What the name of a model file says: "Qwen3-8B-UD-Q4_K_XL-00001-of-00003.gguf" is part 1 of 3 of
-// "Qwen3-8B", quantised as "UD-Q4_K_XL". Names are conventions of the people who publish models, so they
+// "Qwen3-8B", quantised as "Q4_K_XL" (UD is a publisher's mark for mixed layers). Names are conventions of the people who publish models, so they
 // only group and label files; what a model is comes from its metadata. Pure functions.
 #pragma once
 
@@ -13,7 +13,7 @@ struct FileName {
   bool is_gguf = false;         // ends in .gguf, in any case
   std::string stem;             // without .gguf and the part number
   std::string base;             // the stem without the quantization
-  std::string quantization;     // upper case; empty where the name has none
+  std::string quantization;     // upper case, without UD; empty where the name has none
   std::uint32_t part = 0;       // from 1; 0 where the file is whole
   std::uint32_t part_count = 0;
   bool projector = false;       // the name says mmproj

@@ -1,0 +1,191 @@
+#include "models/catalog.h"
+
+#include <algorithm>
+#include <fmt/core.h>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "base/json.h"
+#include "models/assemble.h"
+#include "models/facts_cache.h"
+
+namespace atelier::models {
+namespace {
+
+constexpr std::uint64_t kMaxYamlBytes = 1024 * 1024;
+constexpr std::uint64_t kMaxSelectionBytes = 4 * 1024 * 1024;
+
+}  // namespace
+
+struct Catalog::State {
+  explicit State(CatalogOptions given)
+      : options(std::move(given)),
+        facts(options.cache_file, *options.system),
+        snapshot(std::make_shared<CatalogSnapshot>(std::vector<ModelPtr>{}, std::vector<ModelPtr>{},
+                                                   std::vector<Problem>{})) {}
+
+  CatalogOptions options;
+
+  std::mutex refreshing;  // guards all but the snapshot
+  FactsCache facts;
+  std::map<std::string, std::pair<std::string, bool>> tool_use;  // path -> identity, answer
+  std::map<std::string, std::string> selected;                   // key -> variant
+  bool loaded = false;
+  bool built = false;
+  bool settled = false;  // nothing has to be read again while the scan stays the same
+  Scan scan;
+
+  mutable std::mutex reading;
+  std::shared_ptr<const CatalogSnapshot> snapshot;
+
+  void load_state(std::vector<Problem>& problems);
+  void read_selection();
+  Result<void> write_selection();
+  std::shared_ptr<const CatalogSnapshot> build(std::vector<Problem> problems);
+  void select(std::vector<ModelEntry>& entries) const;
+  void ask_for_tool_use(ModelEntry& entry);
+  void publish(std::shared_ptr<const CatalogSnapshot> next) {
+    const std::lock_guard lock(reading);
+    snapshot = std::move(next);
+  }
+};
+
+void Catalog::State::load_state(std::vector<Problem>& problems) {
+  if (const std::string trouble = facts.load(); !trouble.empty()) {
+    problems.push_back({Problem::Kind::kWarning, options.cache_file, trouble});
+  }
+  read_selection();
+  loaded = true;
+}
+
+void Catalog::State::read_selection() {
+  if (options.selection_file.empty()) return;
+  const auto text = files::read_file(options.selection_file, kMaxSelectionBytes, *options.system);
+  if (!text) return;
+  const auto document = json::parse(*text);
+  const json::Object* object = document ? document->if_object() : nullptr;
+  if (object == nullptr) return;
+  for (const auto& [key, value] : *object) {
+    if (const std::string* variant = value.if_string()) selected[key] = *variant;
+  }
+}
+
+Result<void> Catalog::State::write_selection() {
+  if (options.selection_file.empty()) return {};
+  json::Object object;
+  for (const auto& [key, variant] : selected) object.append(key, variant);
+  return files::write_atomically(options.selection_file, json::dump(object, {.indent = 2}) + "\n", 0644,
+                                 *options.system);
+}
+
+void Catalog::State::select(std::vector<ModelEntry>& entries) const {
+  for (const auto& [key, variant] : selected) {
+    const std::string wanted = key + "@" + variant;
+    for (ModelEntry& entry : entries) {
+      const bool has_it = std::find(entry.variants.begin(), entry.variants.end(), wanted) != entry.variants.end();
+      if (entry.key == key && has_it) entry.selected_variant = wanted;
+    }
+  }
+}
+
+void Catalog::State::ask_for_tool_use(ModelEntry& entry) {
+  if (!options.trained_for_tool_use || entry.trained_for_tool_use || entry.type == ModelType::kEmbedding) return;
+  // The answer belongs to the template; a file with the same template has the same one.
+  auto& [text, answer] = tool_use[entry.path.string()];
+  std::string asked = entry.chat_template;
+  for (const auto& [name, named] : entry.named_templates) asked.append("\0", 1).append(name).append("\0", 1).append(named);
+  if (asked.empty()) {
+    answer = false;
+  } else if (text != asked) {
+    answer = options.trained_for_tool_use(entry);
+  }
+  text = std::move(asked);
+  entry.trained_for_tool_use = answer;
+}
+
+std::shared_ptr<const CatalogSnapshot> Catalog::State::build(std::vector<Problem> problems) {
+  settled = true;
+  const FileReader reader{
+      [this](const ScannedFile& file) {
+        auto found = facts.facts(file.path, file.identity);
+        settled = settled && facts.settled(file.path);
+        return found;
+      },
+      [this](const ScannedFile& file) -> Result<ModelDefaults> {
+        const auto text = files::read_file(file.path, kMaxYamlBytes, *options.system);
+        if (!text) return std::unexpected(text.error());
+        return parse_model_yaml(*text);
+      }};
+  Assembly assembly = assemble(scan.folders, reader);
+  select(assembly.entries);
+  std::set<std::string> paths;
+  for (ModelEntry& entry : assembly.entries) {
+    ask_for_tool_use(entry);
+    paths.insert(entry.path.string());
+  }
+  std::erase_if(tool_use, [&](const auto& known) { return !paths.contains(known.first); });
+  facts.drop_unused();
+  if (const std::string trouble = facts.save(); !trouble.empty()) {
+    problems.push_back({Problem::Kind::kWarning, options.cache_file, trouble});
+  }
+  problems.insert(problems.end(), scan.problems.begin(), scan.problems.end());
+  problems.insert(problems.end(), assembly.problems.begin(), assembly.problems.end());
+  const auto shared = [](std::vector<ModelEntry>& entries) {
+    std::vector<ModelPtr> pointers;
+    for (ModelEntry& entry : entries) pointers.push_back(std::make_shared<const ModelEntry>(std::move(entry)));
+    return pointers;
+  };
+  return std::make_shared<const CatalogSnapshot>(shared(assembly.entries), shared(assembly.broken),
+                                                 std::move(problems));
+}
+
+Catalog::Catalog(CatalogOptions options) : state_(std::make_unique<State>(std::move(options))) {}
+Catalog::~Catalog() = default;
+
+std::shared_ptr<const CatalogSnapshot> Catalog::refresh() {
+  State& state = *state_;
+  const std::lock_guard lock(state.refreshing);
+  std::vector<Problem> problems;
+  if (!state.loaded) state.load_state(problems);
+  Scan scan = scan_roots(state.options.roots);
+  if (state.built && state.settled && scan == state.scan) return current();
+  state.scan = std::move(scan);
+  auto next = state.build(std::move(problems));
+  state.built = true;
+  state.publish(next);
+  return next;
+}
+
+std::shared_ptr<const CatalogSnapshot> Catalog::current() const {
+  const std::lock_guard lock(state_->reading);
+  return state_->snapshot;
+}
+
+Result<void> Catalog::select_variant(std::string_view key, std::string_view variant) {
+  const auto snapshot = refresh();
+  const std::string prefix = std::string(key) + "@";
+  if (variant.starts_with(prefix)) variant.remove_prefix(prefix.size());
+  const std::string wanted = lower_case(variant);
+  std::string there;
+  for (const ModelPtr& entry : snapshot->variants_of(key)) {
+    if (entry->variant == wanted) {
+      State& state = *state_;
+      const std::lock_guard lock(state.refreshing);
+      state.selected[std::string(key)] = wanted;
+      state.built = false;
+      return state.write_selection();
+    }
+    there += (there.empty() ? "" : ", ") + entry->variant;
+  }
+  if (there.empty()) return fail(ErrorCode::kModelNotFound, fmt::format("there is no model '{}'", key), "model");
+  return fail(ErrorCode::kModelNotFound, fmt::format("the model '{}' has no variant '{}'; it has {}", key, wanted, there),
+              "variant");
+}
+
+std::uint64_t Catalog::files_read() const {
+  const std::lock_guard lock(state_->refreshing);
+  return state_->facts.files_read();
+}
+
+}  // namespace atelier::models
