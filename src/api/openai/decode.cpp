@@ -1,0 +1,405 @@
+#include "api/openai/decode.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "api/fields.h"
+
+namespace atelier::api::openai {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr std::size_t kMaxStopStrings = 64;
+constexpr std::int64_t kMaxChoices = 8;
+constexpr std::int64_t kMaxTopLogprobs = 20;
+
+template <class T>
+std::optional<T> as(std::optional<double> value) {
+  if (!value) return std::nullopt;
+  return static_cast<T>(*value);
+}
+template <class T>
+std::optional<T> as(std::optional<std::int64_t> value) {
+  if (!value) return std::nullopt;
+  return static_cast<T>(*value);
+}
+
+void decode_logit_bias(Fields& fields, predict::Sampling& sampling) {
+  const json::Object* object = fields.object("logit_bias");
+  if (object == nullptr) return;
+  for (const auto& [key, value] : *object) {
+    std::int32_t token = 0;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), token);
+    if (error != std::errc() || end != key.data() + key.size() || token < 0) {
+      fields.fail("logit_bias", fmt::format("'logit_bias' maps token ids to numbers; '{}' is no token id", key));
+      return;
+    }
+    const auto bias = value.number();
+    if (!bias || *bias < -100 || *bias > 100) {
+      fields.fail("logit_bias", fmt::format("'logit_bias' of token {} must be a number between -100 and 100", token));
+      return;
+    }
+    // -100 is a ban in OpenAI's API.
+    const float applied = *bias <= -100 ? -std::numeric_limits<float>::infinity() : static_cast<float>(*bias);
+    sampling.logit_bias.emplace_back(token, applied);
+  }
+}
+
+predict::Sampling decode_sampling(Fields& fields) {
+  predict::Sampling sampling;
+  sampling.temperature = as<float>(fields.number("temperature", 0, 2));
+  sampling.top_p = as<float>(fields.number("top_p", 0, 1));
+  sampling.top_k = as<std::int32_t>(fields.integer("top_k", -1, INT32_MAX));
+  sampling.min_p = as<float>(fields.number("min_p", 0, 1));
+  sampling.typical_p = as<float>(fields.number("typical_p", 0, 1));
+  sampling.repeat_penalty = as<float>(fields.number("repeat_penalty", 0, kInfinity));
+  if (sampling.repeat_penalty && *sampling.repeat_penalty <= 0) {
+    fields.fail("repeat_penalty", "'repeat_penalty' must be greater than 0 (1 switches it off)");
+  }
+  sampling.presence_penalty = as<float>(fields.number("presence_penalty", -2, 2));
+  sampling.frequency_penalty = as<float>(fields.number("frequency_penalty", -2, 2));
+  sampling.repeat_last_n = as<std::int32_t>(fields.integer("repeat_last_n", -1, INT32_MAX));
+  sampling.dry_multiplier = as<float>(fields.number("dry_multiplier", 0, kInfinity));
+  sampling.dry_base = as<float>(fields.number("dry_base", 0, kInfinity));
+  sampling.dry_allowed_length = as<std::int32_t>(fields.integer("dry_allowed_length", 0, INT32_MAX));
+  sampling.dry_penalty_last_n = as<std::int32_t>(fields.integer("dry_penalty_last_n", -1, INT32_MAX));
+  sampling.dry_sequence_breakers = fields.strings("dry_sequence_breakers").value_or(std::vector<std::string>());
+  sampling.xtc_probability = as<float>(fields.number("xtc_probability", 0, 1));
+  sampling.xtc_threshold = as<float>(fields.number("xtc_threshold", 0, 1));
+  sampling.mirostat = as<std::int32_t>(fields.integer("mirostat", 0, 2));
+  sampling.mirostat_tau = as<float>(fields.number("mirostat_tau", 0, kInfinity));
+  sampling.mirostat_eta = as<float>(fields.number("mirostat_eta", 0, kInfinity));
+  decode_logit_bias(fields, sampling);
+  // -1 asks for a random seed, as its absence does.
+  if (const auto seed = fields.integer("seed", -1, INT64_MAX); seed && *seed >= 0) {
+    sampling.seed = static_cast<std::uint64_t>(*seed);
+  }
+  return sampling;
+}
+
+std::uint64_t decode_token_limit(Fields& fields, std::string_view name) {
+  const auto limit = fields.integer(name, -1, INT64_MAX);
+  if (limit && *limit == 0) fields.fail(name, fmt::format("'{}' must be at least 1, or -1 for no limit", name));
+  return limit && *limit > 0 ? static_cast<std::uint64_t>(*limit) : 0;
+}
+
+void decode_stop(Fields& fields, predict::GenerationOptions& options) {
+  auto stops = fields.strings("stop");
+  if (!stops) return;
+  if (stops->size() > kMaxStopStrings) {
+    fields.fail("stop", fmt::format("'stop' has {} strings; at most {} are allowed", stops->size(), kMaxStopStrings));
+    return;
+  }
+  std::erase_if(*stops, [](const std::string& text) { return text.empty(); });
+  options.stop_strings = std::move(*stops);
+}
+
+predict::GenerationOptions decode_options(Fields& fields) {
+  predict::GenerationOptions options;
+  options.sampling = decode_sampling(fields);
+  options.max_tokens = decode_token_limit(fields, "max_tokens");
+  decode_stop(fields, options);
+  options.choices = static_cast<int>(fields.integer("n", 1, kMaxChoices).value_or(1));
+  if (const auto ttl = fields.integer("ttl", 1, INT32_MAX)) options.ttl = std::chrono::seconds(*ttl);
+  return options;
+}
+
+ResponseOptions decode_response_options(Fields& fields) {
+  ResponseOptions response;
+  response.stream = fields.boolean("stream").value_or(false);
+  if (const json::Object* object = fields.object("stream_options")) {
+    Fields inner(*object, "stream_options.");
+    response.include_usage = inner.boolean("include_usage").value_or(false);
+    if (inner.error()) fields.fail("stream_options", inner.error()->message);
+  }
+  return response;
+}
+
+// What is recognised, but comes with a later version: a plain answer beats one that silently lacks it.
+void refuse_unserved(Fields& fields) {
+  const auto unserved = [&](std::string_view name, std::string_view what) {
+    fields.fail(name, fmt::format("{} ('{}') is not served by this version of Atelier yet; leave '{}' out", what, name, name),
+                ErrorCode::kNotImplemented);
+  };
+  if (const json::Array* tools = fields.array("tools"); tools != nullptr && !tools->empty()) unserved("tools", "Tool use");
+  if (const json::Array* tools = fields.array("functions"); tools != nullptr && !tools->empty()) {
+    unserved("functions", "Tool use");
+  }
+  if (fields.has("grammar")) unserved("grammar", "A grammar");
+  if (fields.has("draft_model")) unserved("draft_model", "Speculative decoding with a draft model");
+  if (fields.has("preset")) unserved("preset", "A preset");
+  if (fields.has("suffix") && fields.string("suffix").value_or("") != "") unserved("suffix", "Fill-in-the-middle");
+  if (const json::Object* format = fields.object("response_format")) {
+    const json::Value* type = format->find("type");
+    const std::string* name = type == nullptr ? nullptr : type->if_string();
+    if (name != nullptr && (*name == "json_schema" || *name == "json_object")) {
+      unserved("response_format", "Structured output");
+    } else if (name == nullptr || *name != "text") {
+      fields.fail("response_format", "'response_format.type' must be 'json_schema', 'json_object' or 'text'");
+    }
+  }
+}
+
+// ---------------------------------------------------------------- messages
+
+struct MessageReader {
+  Fields& fields;
+  std::string where;  // "messages[3]"
+
+  void fail(std::string_view member, std::string message, ErrorCode code = ErrorCode::kInvalidRequest) const {
+    fields.fail(where + std::string(member), std::move(message), code);
+  }
+
+  bool add_part(const json::Value& part, std::size_t index, prompt::Message& message) const {
+    const std::string place = fmt::format(".content[{}]", index);
+    const json::Value* type = part.find("type");
+    const std::string* name = type == nullptr ? nullptr : type->if_string();
+    if (name == nullptr) {
+      fail(place, fmt::format("'{}{}' must be an object with a 'type'", where, place));
+      return false;
+    }
+    if (*name == "text" || *name == "refusal") {
+      const json::Value* text = part.find(*name);
+      if (text == nullptr || !text->is_string()) {
+        fail(place, fmt::format("'{}{}.{}' must be a string", where, place, *name));
+        return false;
+      }
+      message.content.push_back(prompt::ContentPart{*text->if_string()});
+      return true;
+    }
+    if (*name == "image_url") {
+      fail(place, fmt::format("Images ('{}{}') are not served by this version of Atelier yet", where, place),
+           ErrorCode::kNotImplemented);
+      return false;
+    }
+    fail(place, fmt::format("'{}{}' has the type '{}', which this model cannot read", where, place, *name));
+    return false;
+  }
+
+  bool add_content(const json::Value& content, prompt::Message& message) const {
+    if (content.is_null()) return true;
+    if (const std::string* text = content.if_string()) {
+      message.content.push_back(prompt::ContentPart{*text});
+      return true;
+    }
+    const json::Array* parts = content.if_array();
+    if (parts == nullptr) {
+      fail(".content",
+           fmt::format("'{}.content' must be a string or an array of parts, not {}", where, kind_name(content)));
+      return false;
+    }
+    for (std::size_t i = 0; i < parts->size(); ++i) {
+      if (!add_part((*parts)[i], i, message)) return false;
+    }
+    return true;
+  }
+
+  std::optional<prompt::Message> read(const json::Value& value) const {
+    if (!value.is_object()) {
+      fail("", fmt::format("'{}' must be an object with 'role' and 'content', not {}", where, kind_name(value)));
+      return std::nullopt;
+    }
+    const auto text_member = [&](std::string_view name) -> std::string {
+      const json::Value* found = value.find(name);
+      return found != nullptr && found->is_string() ? *found->if_string() : std::string();
+    };
+    prompt::Message message;
+    message.role = text_member("role");
+    static constexpr std::string_view kRoles[] = {"system", "developer", "user", "assistant", "tool", "function"};
+    if (std::ranges::find(kRoles, message.role) == std::end(kRoles)) {
+      fail(".role", fmt::format("'{}.role' must be one of system, developer, user, assistant, tool, function", where));
+      return std::nullopt;
+    }
+    message.name = text_member("name");
+    message.tool_call_id = text_member("tool_call_id");
+    message.reasoning = text_member("reasoning_content");
+    if (message.reasoning.empty()) message.reasoning = text_member("reasoning");
+    if (const json::Value* calls = value.find("tool_calls"); calls != nullptr && calls->is_array()) {
+      message.tool_calls = *calls->if_array();
+    }
+    const json::Value* content = value.find("content");
+    const bool may_lack_content = message.role == "assistant";
+    if ((content == nullptr || content->is_null()) && !may_lack_content) {
+      fail(".content", fmt::format("'{}.content' is required for the role '{}'", where, message.role),
+           ErrorCode::kMissingParameter);
+      return std::nullopt;
+    }
+    if (content != nullptr && !add_content(*content, message)) return std::nullopt;
+    return message;
+  }
+};
+
+void decode_messages(Fields& fields, predict::ChatRequest& request) {
+  if (!fields.has("messages")) {
+    fields.require("messages");
+    return;
+  }
+  const json::Array* messages = fields.array("messages");
+  if (messages == nullptr) return;
+  if (messages->empty()) {
+    fields.fail("messages", "'messages' field is required and must hold at least one message");
+    return;
+  }
+  for (std::size_t i = 0; i < messages->size(); ++i) {
+    const MessageReader reader{fields, fmt::format("messages[{}]", i)};
+    auto message = reader.read((*messages)[i]);
+    if (!message) return;
+    request.messages.push_back(std::move(*message));
+  }
+}
+
+void decode_overflow(Fields& fields, predict::ChatRequest& request) {
+  const auto policy = fields.string("context_overflow_policy");
+  if (!policy) return;
+  if (*policy == "stopAtLimit") {
+    request.overflow = predict::ContextOverflow::kStopAtLimit;
+  } else if (*policy == "truncateMiddle") {
+    request.overflow = predict::ContextOverflow::kTruncateMiddle;
+  } else if (*policy == "rollingWindow") {
+    request.overflow = predict::ContextOverflow::kRollingWindow;
+  } else {
+    fields.fail("context_overflow_policy",
+                "'context_overflow_policy' must be 'stopAtLimit', 'truncateMiddle' or 'rollingWindow'");
+  }
+}
+
+// ---------------------------------------------------------------- prompts and inputs
+
+std::optional<std::vector<std::int32_t>> token_ids(const json::Array& array) {
+  std::vector<std::int32_t> ids;
+  for (const json::Value& item : array) {
+    const auto id = item.is_integer() ? item.integer() : std::nullopt;
+    if (!id || *id < 0 || *id > INT32_MAX) return std::nullopt;
+    ids.push_back(static_cast<std::int32_t>(*id));
+  }
+  return ids;
+}
+
+// A string, an array of strings, an array of token ids, or an array of such arrays.
+std::optional<std::vector<predict::PromptInput>> decode_inputs(const json::Value& value) {
+  std::vector<predict::PromptInput> inputs;
+  if (const std::string* text = value.if_string()) {
+    inputs.emplace_back(*text);
+    return inputs;
+  }
+  const json::Array* array = value.if_array();
+  if (array == nullptr) return std::nullopt;
+  if (!array->empty() && array->front().is_number()) {
+    auto ids = token_ids(*array);
+    if (!ids) return std::nullopt;
+    inputs.emplace_back(std::move(*ids));
+    return inputs;
+  }
+  for (const json::Value& item : *array) {
+    if (const std::string* text = item.if_string()) {
+      inputs.emplace_back(*text);
+    } else if (const json::Array* inner = item.if_array()) {
+      auto ids = token_ids(*inner);
+      if (!ids || ids->empty()) return std::nullopt;
+      inputs.emplace_back(std::move(*ids));
+    } else {
+      return std::nullopt;
+    }
+  }
+  return inputs;
+}
+
+}  // namespace
+
+Result<ChatCall> decode_chat(const json::Object& body) {
+  Fields fields(body);
+  ChatCall call;
+  call.request.model = fields.string("model").value_or("");
+  decode_messages(fields, call.request);
+  refuse_unserved(fields);
+  call.request.options = decode_options(fields);
+  predict::GenerationOptions& options = call.request.options;
+  if (const auto limit = decode_token_limit(fields, "max_completion_tokens")) options.max_tokens = limit;
+  call.response = decode_response_options(fields);
+
+  options.logprobs = fields.boolean("logprobs").value_or(false);
+  options.top_logprobs = static_cast<std::uint32_t>(fields.integer("top_logprobs", 0, kMaxTopLogprobs).value_or(0));
+  if (options.top_logprobs > 0 && !options.logprobs) {
+    fields.fail("top_logprobs", "'top_logprobs' needs 'logprobs' to be true");
+  }
+  call.response.logprobs = options.logprobs;
+
+  if (const json::Object* variables = fields.object("chat_template_kwargs")) call.request.template_variables = *variables;
+  if (const auto thinking = fields.boolean("enable_thinking")) {
+    call.request.template_variables.set("enable_thinking", *thinking);
+  }
+  decode_overflow(fields, call.request);
+  if (fields.error()) return std::unexpected(*fields.error());
+  return call;
+}
+
+Result<CompletionCall> decode_completion(const json::Object& body) {
+  Fields fields(body);
+  CompletionCall call;
+  call.request.model = fields.string("model").value_or("");
+  if (const json::Value* prompt = fields.value("prompt")) {
+    auto prompts = decode_inputs(*prompt);
+    if (!prompts || prompts->empty()) {
+      fields.fail("prompt", "'prompt' field must be a string, an array of strings, or token ids");
+    } else {
+      call.request.prompts = std::move(*prompts);
+    }
+  } else {
+    fields.require("prompt");
+  }
+  refuse_unserved(fields);
+  call.request.options = decode_options(fields);
+  predict::GenerationOptions& options = call.request.options;
+  call.request.echo = fields.boolean("echo").value_or(false);
+  if (const auto logprobs = fields.integer("logprobs", 0, kMaxTopLogprobs)) {
+    options.logprobs = true;
+    options.top_logprobs = static_cast<std::uint32_t>(*logprobs);
+  }
+  if (const auto best_of = fields.integer("best_of", 1, kMaxChoices); best_of && *best_of != options.choices) {
+    fields.fail("best_of", "'best_of' must be equal to 'n': every answer is returned");
+  }
+  call.response = decode_response_options(fields);
+  call.response.logprobs = options.logprobs;
+  if (fields.error()) return std::unexpected(*fields.error());
+  return call;
+}
+
+Result<EmbeddingCall> decode_embedding(const json::Object& body) {
+  Fields fields(body);
+  EmbeddingCall call;
+  call.request.model = fields.string("model").value_or("");
+  if (const json::Value* input = fields.value("input")) {
+    auto inputs = decode_inputs(*input);
+    if (!inputs) {
+      fields.fail("input", "'input' field must be a string or an array of strings (token ids are accepted too)");
+    } else {
+      for (const predict::PromptInput& each : *inputs) {
+        if (std::visit([](const auto& content) { return content.empty(); }, each)) {
+          fields.fail("input", "'input' holds an empty string; every input needs some text");
+        }
+      }
+      if (inputs->empty()) fields.fail("input", "'input' field must hold at least one string");
+      call.request.inputs = std::move(*inputs);
+    }
+  } else {
+    fields.require("input");
+  }
+  if (const auto format = fields.string("encoding_format")) {
+    if (*format != "float" && *format != "base64") {
+      fields.fail("encoding_format", "'encoding_format' must be 'float' or 'base64'");
+    }
+    call.base64 = *format == "base64";
+  }
+  if (const auto dimensions = fields.integer("dimensions", 1, INT32_MAX)) {
+    call.request.dimensions = static_cast<std::uint32_t>(*dimensions);
+  }
+  call.request.truncate = fields.boolean("truncate").value_or(false);
+  if (const auto ttl = fields.integer("ttl", 1, INT32_MAX)) call.request.ttl = std::chrono::seconds(*ttl);
+  if (fields.error()) return std::unexpected(*fields.error());
+  return call;
+}
+
+}  // namespace atelier::api::openai

@@ -1,0 +1,146 @@
+// The models as every dialect sees them: what is downloaded, what is loaded, and how a `model` field finds its
+// instance. Lives on the server's loop thread; files are read on the pool.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+
+#include "base/error.h"
+#include "models/catalog.h"
+#include "predict/request.h"
+#include "prompt/chat.h"
+#include "runtime/instances.h"
+
+namespace atelier::predict {
+
+using runtime::InstanceInfo;
+using runtime::InstanceStatus;
+using runtime::LoadConfig;
+using runtime::ModelKind;
+
+// Settings that decide how models are loaded.
+struct ModelSettings {
+  bool jit = true;                                   // load on demand
+  bool jit_auto_unload = true;                       // give models loaded on demand an idle time
+  std::chrono::seconds jit_ttl{3600};                // and this is it
+  enum class Guardrails { kOff, kRelaxed, kBalanced, kStrict } guardrails = Guardrails::kBalanced;
+};
+
+// A downloaded model with its loaded instances.
+struct ModelDescription {
+  models::ModelPtr entry;
+  std::vector<InstanceInfo> instances;
+};
+
+struct ModelLoadRequest {
+  std::string model;       // key, key@variant or relative path
+  std::string identifier;  // empty: chosen
+  LoadConfig config;
+  std::optional<double> gpu_ratio;  // share of the layers on the GPU, 0 to 1; absent: as many as fit
+  std::optional<std::chrono::seconds> ttl;
+};
+
+struct LoadedModel {
+  InstanceInfo instance;
+  models::ModelPtr entry;
+};
+
+// What a load would take, without loading. Bytes.
+struct LoadEstimate {
+  std::string model_key;
+  std::uint32_t context_length = 0;
+  std::uint64_t gpu_bytes = 0;
+  std::uint64_t total_bytes = 0;
+  std::uint64_t available_bytes = 0;
+  bool fits = true;
+  bool confident = true;  // false where the file does not say enough for a good estimate
+};
+
+struct EmbeddingResult {
+  std::string model;  // the instance's identifier
+  std::vector<std::vector<float>> vectors;
+  std::uint64_t prompt_tokens = 0;
+};
+
+// An instance for a request, with what its dialect and its prompt need to know about the model.
+struct AcquiredModel {
+  std::shared_ptr<runtime::Instance> instance;
+  models::ModelPtr entry;
+  bool loaded_now = false;
+  double load_seconds = 0;
+};
+
+// Reports of a load that a request causes.
+struct LoadObserver {
+  std::function<void(const std::string& model_key)> started;
+  std::function<void(const std::string& model_key, double fraction)> progress;
+};
+
+// Whether the model's own chat template takes tools: what the catalog asks once for each file
+// (models::CatalogOptions::trained_for_tool_use). Any thread.
+bool trained_for_tool_use(const models::ModelEntry& entry);
+
+class ModelService {
+ public:
+  // The catalog and the instances must outlive the service. `pool` runs file work, one piece at a time.
+  ModelService(models::Catalog& catalog, runtime::Instances& instances, boost::asio::any_io_executor pool,
+               ModelSettings settings);
+
+  const ModelSettings& settings() const { return settings_; }
+
+  // Every downloaded model, sorted by key.
+  boost::asio::awaitable<Result<std::vector<ModelDescription>>> list();
+
+  // Always a new instance; never unloaded to make room for another.
+  boost::asio::awaitable<Result<LoadedModel>> load(ModelLoadRequest request, runtime::LoadProgress progress,
+                                                   std::stop_token stop);
+  boost::asio::awaitable<Result<LoadEstimate>> estimate(ModelLoadRequest request);
+  boost::asio::awaitable<Result<void>> unload(std::string instance_id);
+
+  // The instance that a request's `model` names (rest-api: identifier, loaded key, downloaded key, …), loading it
+  // where it must. An empty name takes the only or the last used loaded model.
+  boost::asio::awaitable<Result<AcquiredModel>> acquire(std::string model, ModelKind kind,
+                                                        std::optional<std::chrono::seconds> ttl, LoadObserver observer,
+                                                        std::stop_token stop);
+
+  boost::asio::awaitable<Result<EmbeddingResult>> embed(EmbeddingRequest request, std::stop_token stop);
+
+  // The model's own chat template, or ChatML where it has none; compiled once per file.
+  Result<std::shared_ptr<const prompt::ChatTemplate>> chat_template(const models::ModelEntry& entry);
+
+ private:
+  boost::asio::awaitable<std::shared_ptr<const models::CatalogSnapshot>> catalog();
+  boost::asio::awaitable<Result<models::ModelPtr>> resolve(std::string model);
+  std::shared_ptr<runtime::Instance> loaded_by_name(std::string_view model) const;
+  Result<std::shared_ptr<runtime::Instance>> only_or_last_used(ModelKind kind) const;
+  runtime::LoadRequest load_request(const models::ModelEntry& entry, const LoadConfig& config,
+                                    std::optional<double> gpu_ratio) const;
+  LoadEstimate estimate_for(const models::ModelEntry& entry, const LoadConfig& config) const;
+  Result<void> check_guardrails(const models::ModelEntry& entry, const LoadConfig& config) const;
+
+  struct CompiledTemplate {
+    std::string source;
+    std::shared_ptr<const prompt::ChatTemplate> compiled;  // null where it does not compile
+    std::optional<Error> error;
+  };
+  const CompiledTemplate& compiled_template(const models::ModelEntry& entry);
+
+  models::Catalog& catalog_;
+  runtime::Instances& instances_;
+  boost::asio::any_io_executor pool_;
+  ModelSettings settings_;
+  std::unordered_map<std::string, models::ModelPtr> loaded_;  // by model key: what was last loaded under it
+  std::unordered_map<std::string, CompiledTemplate> templates_;  // by variant key; replaced when the source changes
+};
+
+}  // namespace atelier::predict

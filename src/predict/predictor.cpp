@@ -1,0 +1,335 @@
+#include "predict/predictor.h"
+
+#include <algorithm>
+#include <stop_token>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "base/log.h"
+#include "predict/context_overflow.h"
+#include "predict/event_queue.h"
+#include "predict/pool.h"
+#include "predict/sampling_defaults.h"
+
+namespace atelier::predict {
+namespace {
+
+using boost::asio::awaitable;
+using Clock = std::chrono::steady_clock;
+
+// Events between a prediction and its dialect. The engine's stream behind it has a bound in bytes of its own.
+constexpr std::size_t kQueuedEvents = 16;
+// Conversations above this are rendered on the pool: they would hold up the loop.
+constexpr std::size_t kRenderOnLoopBytes = 64 * 1024;
+
+// Shared by the consumer's handle and the coroutines that work for it; the last of them frees it.
+struct Work {
+  explicit Work(boost::asio::any_io_executor executor)
+      : loop(executor), events(executor, kQueuedEvents), choice_ended(executor, Clock::time_point::max()) {}
+
+  boost::asio::any_io_executor loop;
+  EventQueue<Event> events;
+  std::stop_source stop;
+  std::string instance_id;
+
+  int running = 0;                        // choices that have not ended
+  std::optional<Error> failure;           // the first choice that failed
+  boost::asio::steady_timer choice_ended;  // cancelled to wake the coroutine that waits for them
+};
+
+class PredictionHandle : public Prediction {
+ public:
+  explicit PredictionHandle(std::shared_ptr<Work> work) : work_(std::move(work)) {}
+  ~PredictionHandle() override {
+    work_->events.close();
+    work_->stop.request_stop();
+  }
+  awaitable<std::optional<Event>> next(Clock::time_point deadline) override { return work_->events.pop(deadline); }
+  void cancel() override { work_->stop.request_stop(); }
+  const std::string& instance_id() const override { return work_->instance_id; }
+
+ private:
+  std::shared_ptr<Work> work_;
+};
+
+// ---------------------------------------------------------------- one choice
+
+std::optional<TextDelta> to_text_delta(int choice, runtime::Delta&& delta, bool with_tokens) {
+  TextDelta text{choice, Channel::kMessage, {}, {}, delta.of_prompt};
+  for (runtime::Piece& piece : delta.pieces) {
+    // Markers of the template are never shown, in any dialect.
+    if (piece.is_control && !delta.of_prompt) continue;
+    text.text += piece.text;
+    if (with_tokens) {
+      text.tokens.push_back(Token{piece.token, std::move(piece.token_bytes), piece.logprob, std::move(piece.top)});
+    }
+  }
+  if (text.text.empty() && text.tokens.empty()) return std::nullopt;
+  return text;
+}
+
+ChoiceEnded to_choice_ended(int choice, const runtime::Done& done) {
+  ChoiceEnded ended;
+  ended.choice = choice;
+  ended.reason = done.reason;
+  ended.stop_string = done.stop_string;
+  ended.usage = {done.prompt_tokens, done.cached_tokens, done.predicted_tokens, 0};
+  ended.timing = {done.queue_seconds, done.prompt_seconds, done.generation_seconds};
+  return ended;
+}
+
+// One answer to be made.
+struct Choice {
+  runtime::GenerateRequest request;
+  std::string echo;  // the prompt's text, to be given back first
+};
+
+// Passes one generation's events on until it ends. Returns its error, if it ended with one.
+awaitable<std::optional<Error>> pump(std::shared_ptr<Work> work, std::unique_ptr<runtime::Generation> generation,
+                                     int choice, bool with_tokens, std::string echo) {
+  struct Cancel {
+    runtime::Generation* generation;
+    void operator()() const { generation->cancel(); }
+  };
+  const std::stop_callback<Cancel> on_stop(work->stop.get_token(), Cancel{generation.get()});
+  while (true) {
+    std::optional<runtime::Event> event = co_await generation->next(Clock::time_point::max());
+    if (!event) continue;
+    if (auto* error = std::get_if<Error>(&*event)) co_return std::move(*error);
+
+    std::optional<Event> passed_on;
+    bool done = false;
+    if (const auto* accepted = std::get_if<runtime::Accepted>(&*event)) {
+      passed_on = Accepted{choice, accepted->prompt_tokens, accepted->queue_position};
+    } else if (const auto* started = std::get_if<runtime::Started>(&*event)) {
+      passed_on = Started{choice, started->cached_tokens};
+    } else if (const auto* progress = std::get_if<runtime::PromptProgress>(&*event)) {
+      passed_on = PromptProgress{choice, progress->processed_tokens, progress->total_tokens};
+    } else if (auto* delta = std::get_if<runtime::Delta>(&*event)) {
+      auto text = to_text_delta(choice, std::move(*delta), with_tokens);
+      if (text) passed_on = std::move(*text);
+    } else if (const auto* ended = std::get_if<runtime::Done>(&*event)) {
+      passed_on = to_choice_ended(choice, *ended);
+      done = true;
+    }
+    if (passed_on) {
+      Event value = std::move(*passed_on);
+      co_await work->events.push(std::move(value));
+    }
+    if (std::holds_alternative<runtime::Accepted>(*event) && !echo.empty()) {
+      Event value = TextDelta{choice, Channel::kMessage, std::exchange(echo, {}), {}, true};
+      co_await work->events.push(std::move(value));
+    }
+    if (done) co_return std::nullopt;
+  }
+}
+
+awaitable<void> run_choice(std::shared_ptr<Work> work, std::unique_ptr<runtime::Generation> generation, int choice,
+                           bool with_tokens, std::string echo) {
+  std::optional<Error> error;
+  try {
+    error = co_await pump(work, std::move(generation), choice, with_tokens, std::move(echo));
+  } catch (const std::exception& exception) {
+    error = Error{ErrorCode::kInternal, exception.what(), {}};
+  }
+  if (error && !work->failure) {
+    work->failure = std::move(error);
+    work->stop.request_stop();  // the other choices have nobody to be part of
+  }
+  --work->running;
+  work->choice_ended.cancel();
+}
+
+// Starts one generation for each choice and waits for all of them.
+awaitable<Result<void>> run_choices(std::shared_ptr<Work> work, std::shared_ptr<runtime::Instance> instance,
+                                    std::vector<Choice> choices) {
+  std::vector<std::unique_ptr<runtime::Generation>> generations;
+  const bool with_tokens = choices.front().request.logprobs;
+  for (Choice& choice : choices) {
+    Result<std::unique_ptr<runtime::Generation>> generation = instance->generate(std::move(choice.request));
+    if (!generation) co_return std::unexpected(std::move(generation.error()));
+    generations.push_back(std::move(*generation));
+  }
+  work->running = static_cast<int>(generations.size());
+  for (std::size_t i = 0; i < generations.size(); ++i) {
+    auto choice = run_choice(work, std::move(generations[i]), static_cast<int>(i), with_tokens,
+                             std::move(choices[i].echo));
+    boost::asio::co_spawn(work->loop, std::move(choice), boost::asio::detached);
+  }
+  while (work->running > 0) {
+    const auto token = boost::asio::as_tuple(boost::asio::use_awaitable);
+    co_await work->choice_ended.async_wait(token);
+  }
+  if (work->failure) co_return std::unexpected(*work->failure);
+  co_return Result<void>();
+}
+
+// ---------------------------------------------------------------- requests for the engine
+
+runtime::GenerateRequest base_request(const GenerationOptions& options, const models::ModelEntry& entry) {
+  runtime::GenerateRequest request;
+  request.sampling = options.sampling;
+  apply_sampling_defaults(request.sampling, entry.defaults.sampling);
+  request.max_tokens = options.max_tokens;
+  request.stop_strings = options.stop_strings;
+  request.logprobs = options.logprobs;
+  request.top_logprobs = options.top_logprobs;
+  return request;
+}
+
+// The same request once for each choice; with a seed given, each choice has its own.
+void add_choices(std::vector<Choice>& all, const runtime::GenerateRequest& request, int choices,
+                 const std::string& echo = {}) {
+  for (int i = 0; i < choices; ++i) {
+    all.push_back(Choice{request, echo});
+    if (request.sampling.seed) all.back().request.sampling.seed = *request.sampling.seed + static_cast<std::uint64_t>(i);
+  }
+}
+
+std::vector<runtime::PromptSegment> to_segments(const prompt::RenderedPrompt& rendered) {
+  std::vector<runtime::PromptSegment> segments;
+  for (const prompt::Segment& segment : rendered.segments) {
+    segments.push_back({segment.text, segment.provenance == prompt::Provenance::kTemplate, {}});
+  }
+  return segments;
+}
+
+// ---------------------------------------------------------------- the way through
+
+LoadObserver load_observer(const std::shared_ptr<Work>& work) {
+  return LoadObserver{
+      [work](const std::string& key) { work->events.push_now(LoadStarted{key}); },
+      [work](const std::string& key, double fraction) {
+        // Progress may be dropped while nobody reads; the end of the load may not.
+        if (!work->events.full()) work->events.push_now(LoadProgress{key, fraction});
+      }};
+}
+
+awaitable<Result<AcquiredModel>> acquire(std::shared_ptr<Work> work, ModelService& models, std::string model,
+                                         std::optional<std::chrono::seconds> ttl) {
+  LoadObserver observer = load_observer(work);
+  const std::stop_token stop = work->stop.get_token();
+  Result<AcquiredModel> acquired = co_await models.acquire(std::move(model), ModelKind::kLlm, ttl, std::move(observer), stop);
+  if (!acquired) co_return acquired;
+  work->instance_id = acquired->instance->info().id;
+  if (acquired->loaded_now) work->events.push_now(LoadEnded{work->instance_id, acquired->load_seconds});
+  co_return acquired;
+}
+
+std::size_t text_bytes(const std::vector<prompt::Message>& messages) {
+  std::size_t bytes = 0;
+  for (const prompt::Message& message : messages) {
+    for (const prompt::ContentPart& part : message.content) bytes += part.text.size();
+  }
+  return bytes;
+}
+
+awaitable<Result<prompt::RenderedPrompt>> render(const prompt::ChatTemplate& chat_template,
+                                                 const std::vector<prompt::Message>& messages,
+                                                 const json::Object& variables, boost::asio::any_io_executor pool) {
+  prompt::RenderRequest request;
+  request.messages = messages;
+  request.template_variables = variables;
+  request.add_generation_prompt = messages.empty() || messages.back().role != "assistant";
+  request.continue_final_message = !request.add_generation_prompt;
+  if (text_bytes(messages) <= kRenderOnLoopBytes) co_return chat_template.render(request);
+  auto on_pool = [&] { return chat_template.render(request); };
+  co_return co_await run_on(pool, on_pool);
+}
+
+awaitable<Result<void>> run_chat(std::shared_ptr<Work> work, ModelService& models, boost::asio::any_io_executor pool,
+                                 ChatRequest request) {
+  const Result<AcquiredModel> model = co_await acquire(work, models, request.model, request.options.ttl);
+  if (!model) co_return std::unexpected(model.error());
+  const auto chat_template = models.chat_template(*model->entry);
+  if (!chat_template) co_return std::unexpected(chat_template.error());
+
+  Result<prompt::RenderedPrompt> rendered;
+  while (true) {
+    rendered = co_await render(**chat_template, request.messages, request.template_variables, pool);
+    if (!rendered) co_return std::unexpected(rendered.error());
+    if (request.overflow == ContextOverflow::kStopAtLimit) break;
+    const std::uint32_t context_length = model->instance->info().config.context_length.value_or(0);
+    std::vector<runtime::PromptSegment> segments = to_segments(*rendered);
+    const Result<std::uint64_t> tokens = co_await model->instance->count(std::move(segments), true);
+    if (!tokens) co_return std::unexpected(tokens.error());
+    if (context_length == 0 || *tokens < context_length) break;
+    if (!drop_messages(request.messages, request.overflow)) break;  // the engine refuses it, with the numbers
+  }
+
+  runtime::GenerateRequest generate = base_request(request.options, *model->entry);
+  generate.prompt = to_segments(*rendered);
+  std::vector<Choice> all;
+  add_choices(all, generate, request.options.choices);
+  co_return co_await run_choices(work, model->instance, std::move(all));
+}
+
+awaitable<Result<void>> run_completion(std::shared_ptr<Work> work, ModelService& models, CompletionRequest request) {
+  const Result<AcquiredModel> model = co_await acquire(work, models, request.model, request.options.ttl);
+  if (!model) co_return std::unexpected(model.error());
+
+  std::vector<Choice> all;
+  for (PromptInput& input : request.prompts) {
+    runtime::GenerateRequest generate = base_request(request.options, *model->entry);
+    // With log probabilities the engine gives the prompt back token by token; without, its text is all there is to say.
+    generate.prompt_logprobs = request.echo && request.options.logprobs;
+    const bool echo_text = request.echo && !request.options.logprobs;
+    std::string echo;
+    runtime::PromptSegment segment;
+    if (auto* text = std::get_if<std::string>(&input)) {
+      segment.text = std::move(*text);
+      if (echo_text) echo = segment.text;
+    } else {
+      segment.tokens = std::move(std::get<std::vector<std::int32_t>>(input));
+      generate.add_bos = false;
+      if (echo_text) {
+        Result<std::string> detokenized = co_await model->instance->detokenize(segment.tokens);
+        if (!detokenized) co_return std::unexpected(detokenized.error());
+        echo = std::move(*detokenized);
+      }
+    }
+    generate.prompt.push_back(std::move(segment));
+    add_choices(all, generate, request.options.choices, echo);
+  }
+  co_return co_await run_choices(work, model->instance, std::move(all));
+}
+
+// Runs the work and ends the stream with what became of it.
+awaitable<void> drive(std::shared_ptr<Work> work, awaitable<Result<void>> run) {
+  Result<void> result;
+  try {
+    result = co_await std::move(run);
+  } catch (const std::exception& exception) {
+    log::error("A prediction failed inside the server: {}", exception.what());
+    result = fail(ErrorCode::kInternal, std::string("The server made a mistake: ") + exception.what());
+  }
+  if (result) {
+    work->events.push_now(End{});
+  } else {
+    work->events.push_now(std::move(result.error()));
+  }
+}
+
+}  // namespace
+
+Predictor::Predictor(boost::asio::any_io_executor loop, ModelService& models, boost::asio::any_io_executor pool)
+    : loop_(std::move(loop)), models_(models), pool_(std::move(pool)) {}
+
+std::unique_ptr<Prediction> Predictor::chat(ChatRequest request) {
+  auto work = std::make_shared<Work>(loop_);
+  auto run = run_chat(work, models_, pool_, std::move(request));
+  boost::asio::co_spawn(loop_, drive(work, std::move(run)), boost::asio::detached);
+  return std::make_unique<PredictionHandle>(std::move(work));
+}
+
+std::unique_ptr<Prediction> Predictor::complete(CompletionRequest request) {
+  auto work = std::make_shared<Work>(loop_);
+  auto run = run_completion(work, models_, std::move(request));
+  boost::asio::co_spawn(loop_, drive(work, std::move(run)), boost::asio::detached);
+  return std::make_unique<PredictionHandle>(std::move(work));
+}
+
+}  // namespace atelier::predict
