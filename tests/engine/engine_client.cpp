@@ -214,6 +214,8 @@ wire::LoadConfig exact_config() {
   config.set_k_cache_type("f32");
   config.set_v_cache_type("f32");
   config.set_flash_attention(wire::SWITCH_OFF);
+  // On a busy machine several threads wait for each other at every operation of a tiny model.
+  config.set_threads(1);
   return config;
 }
 

@@ -30,6 +30,8 @@ DirectModel::DirectModel(const std::string& path, bool vocabulary_only) {
   params.n_ctx = 2048;
   params.n_batch = 2048;
   params.n_ubatch = 2048;
+  params.n_threads = 1;
+  params.n_threads_batch = 1;
   params.type_k = GGML_TYPE_F32;
   params.type_v = GGML_TYPE_F32;
   params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
