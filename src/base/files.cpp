@@ -1,16 +1,16 @@
 #include "base/files.h"
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/core.h>
-#include <random>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <system_error>
 #include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <random>
+#include <system_error>
 #include <utility>
 
 #ifdef __linux__
@@ -30,38 +30,23 @@ int result_of(int returned) { return returned == 0 ? 0 : errno; }
 std::string_view advice(int error_number) {
   switch (error_number) {
     case ENOSPC:
-    case EDQUOT:
-      return "free some space on that disk and try again";
-    case EFBIG:
-      return "the file is larger than this file system or the process's limit allows";
+    case EDQUOT: return "free some space on that disk and try again";
+    case EFBIG: return "the file is larger than this file system or the process's limit allows";
     case EACCES:
-    case EPERM:
-      return "check who owns it and its permissions";
-    case EROFS:
-      return "the disk is mounted read-only";
-    case ENOENT:
-      return "check the path";
-    case ENOTDIR:
-      return "a part of the path is a file, not a folder";
-    case EEXIST:
-      return "choose another name or remove what is there";
-    case EXDEV:
-      return "the two paths are on different file systems; copy instead";
-    case EMLINK:
-      return "the file has too many links; copy instead";
-    case ELOOP:
-      return "its symbolic links lead in a circle";
-    case ENAMETOOLONG:
-      return "choose a shorter name";
+    case EPERM: return "check who owns it and its permissions";
+    case EROFS: return "the disk is mounted read-only";
+    case ENOENT: return "check the path";
+    case ENOTDIR: return "a part of the path is a file, not a folder";
+    case EEXIST: return "choose another name or remove what is there";
+    case EXDEV: return "the two paths are on different file systems; copy instead";
+    case EMLINK: return "the file has too many links; copy instead";
+    case ELOOP: return "its symbolic links lead in a circle";
+    case ENAMETOOLONG: return "choose a shorter name";
     case EMFILE:
-    case ENFILE:
-      return "too many files are open; close some programs or raise the limit";
-    case EIO:
-      return "the disk reports a fault; check it";
-    case ENOTEMPTY:
-      return "the folder is not empty";
-    default:
-      return {};
+    case ENFILE: return "too many files are open; close some programs or raise the limit";
+    case EIO: return "the disk reports a fault; check it";
+    case ENOTEMPTY: return "the folder is not empty";
+    default: return {};
   }
 }
 
@@ -242,7 +227,7 @@ int FileSystem::rename_to_free(const Path& from, const Path& to) {
   }
   if (errno != EPERM && errno != ENOTSUP && errno != EMLINK) return errno;
   // And without hard links: look first. Nothing else can make this one step.
-  struct stat data {};
+  struct stat data{};
   if (::lstat(to.c_str(), &data) == 0) return EEXIST;
   return result_of(::rename(from.c_str(), to.c_str()));
 }
@@ -262,20 +247,20 @@ int FileSystem::remove_file(const Path& path) { return result_of(::unlink(path.c
 int FileSystem::remove_folder(const Path& path) { return result_of(::rmdir(path.c_str())); }
 
 int FileSystem::free_space(const Path& path, std::uint64_t& bytes) {
-  struct statvfs data {};
+  struct statvfs data{};
   if (::statvfs(path.c_str(), &data) != 0) return errno;
   bytes = static_cast<std::uint64_t>(data.f_bavail) * data.f_frsize;
   return 0;
 }
 
 Result<Status> path_status(const Path& path) {
-  struct stat data {};
+  struct stat data{};
   if (::stat(path.c_str(), &data) != 0) return io_failure("look at", path, errno);
   return status_of(data);
 }
 
 Result<Status> link_status(const Path& path) {
-  struct stat data {};
+  struct stat data{};
   if (::lstat(path.c_str(), &data) != 0) return io_failure("look at", path, errno);
   return status_of(data);
 }
@@ -315,8 +300,8 @@ Result<std::string> read_file(const Path& path, std::uint64_t max_bytes, FileSys
   if (!file) return std::unexpected(file.error());
   // Files of /proc and /sys say that they have no bytes: read until the end, whatever the size was.
   std::string content;
-  std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(std::max<std::uint64_t>(file->size(), 4096),
-                                                                      max_bytes)) + 1;
+  std::size_t want =
+      static_cast<std::size_t>(std::min<std::uint64_t>(std::max<std::uint64_t>(file->size(), 4096), max_bytes)) + 1;
   while (true) {
     const std::size_t have = content.size();
     content.resize(have + want);
@@ -361,14 +346,14 @@ Result<ReadableFile> ReadableFile::open(const Path& path, FileSystem& system) {
   if (const int error = system.open_to_read(path, descriptor.slot()); error != 0) {
     return io_failure("open", path, error);
   }
-  struct stat data {};
+  struct stat data{};
   if (::fstat(descriptor.get(), &data) != 0) return io_failure("look at", path, errno);
   if (!S_ISREG(data.st_mode)) return fail(ErrorCode::kIo, fmt::format("'{}' is not a file", path.string()));
   return ReadableFile(path, std::exchange(descriptor.slot(), -1), identity_of(data), system);
 }
 
 Result<Identity> ReadableFile::identity_now() const {
-  struct stat data {};
+  struct stat data{};
   if (::fstat(descriptor_, &data) != 0) return io_failure("look at", path_, errno);
   return identity_of(data);
 }
@@ -397,7 +382,8 @@ Result<void> copy_to_free(const Path& from, const Path& to, const CopyOptions& o
   if (system.free_space(folder_of(to), free_bytes) == 0 && free_bytes < total + kFreeReserve) {
     return fail(ErrorCode::kIo,
                 fmt::format("cannot copy '{}' to '{}': it has {} bytes and the disk has {} free; free some space on "
-                            "that disk and try again", from.string(), to.string(), total, free_bytes));
+                            "that disk and try again",
+                            from.string(), to.string(), total, free_bytes));
   }
   TemporaryFile temporary(system);
   if (auto done = temporary.create_beside(to, old->mode & 0777); !done) return done;
@@ -419,7 +405,8 @@ Result<void> copy_to_free(const Path& from, const Path& to, const CopyOptions& o
     if (!same) return std::unexpected(same.error());
     if (!*same) {
       return fail(ErrorCode::kIo, fmt::format("the copy of '{}' differs from it: the disk has a fault, or the file "
-                                              "was changed meanwhile; try again", from.string()));
+                                              "was changed meanwhile; try again",
+                                              from.string()));
     }
   }
   const auto now = source->identity_now();

@@ -9,12 +9,12 @@
 // to do about it. Functions block; any thread may call them; FileSystem::real() has no state.
 #pragma once
 
+#include <sys/types.h>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <string>
 #include <string_view>
-#include <sys/types.h>
 #include <vector>
 
 #include "base/error.h"
@@ -27,8 +27,8 @@ using Path = std::filesystem::path;
 struct Identity {
   std::uint64_t device = 0;
   std::uint64_t inode = 0;
-  std::uint64_t size = 0;      // bytes
-  std::int64_t mtime_ns = 0;   // nanoseconds since 1970
+  std::uint64_t size = 0;     // bytes
+  std::int64_t mtime_ns = 0;  // nanoseconds since 1970
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 
@@ -47,15 +47,15 @@ class FileSystem {
   static FileSystem& real();
 
   virtual ~FileSystem() = default;
-  virtual int open_to_read(const Path& path, int& descriptor);  // never waits (FIFOs), close-on-exec
+  virtual int open_to_read(const Path& path, int& descriptor);         // never waits (FIFOs), close-on-exec
   virtual int create(const Path& path, mode_t mode, int& descriptor);  // fails where the name is taken
   virtual int read_at(int descriptor, std::uint64_t offset, char* data, std::size_t size, std::size_t& got);
   virtual int write(int descriptor, const char* data, std::size_t size, std::size_t& written);
   virtual int sync(int descriptor);
   virtual int sync_folder(const Path& folder);
-  virtual int rename(const Path& from, const Path& to);            // replaces what is there
-  virtual int rename_to_free(const Path& from, const Path& to);    // EEXIST where `to` is taken
-  virtual int hard_link(const Path& from, const Path& to);         // follows `from`
+  virtual int rename(const Path& from, const Path& to);          // replaces what is there
+  virtual int rename_to_free(const Path& from, const Path& to);  // EEXIST where `to` is taken
+  virtual int hard_link(const Path& from, const Path& to);       // follows `from`
   virtual int symbolic_link(const Path& target, const Path& link);
   virtual int make_folder(const Path& path);
   virtual int remove_file(const Path& path);

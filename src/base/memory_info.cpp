@@ -3,12 +3,12 @@
 // and the tightest one taken.
 #include "base/memory_info.h"
 
+#include <unistd.h>
 #include <algorithm>
 #include <charconv>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unistd.h>
 
 #include "base/files.h"
 

@@ -1,9 +1,9 @@
 #include "models/assemble.h"
 
+#include <fmt/core.h>
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <fmt/core.h>
 #include <map>
 #include <tuple>
 
@@ -16,11 +16,13 @@ struct Candidate {
   std::string base;       // of the file name, small letters
   std::string stem;       // of the file name, small letters
   std::string model_key;  // of the folder, small letters, without "-gguf"
+  std::string label;      // the quantization as the file's name has it, else as the file says; small letters
 };
 
 std::string without_gguf(std::string name) {
+  const std::string small = lower_case(name);
   for (const std::string_view ending : {"-gguf", "_gguf", ".gguf"}) {
-    if (name.size() > ending.size() && name.ends_with(ending)) {
+    if (name.size() > ending.size() && small.ends_with(ending)) {
       name.resize(name.size() - ending.size());
       break;
     }
@@ -28,18 +30,18 @@ std::string without_gguf(std::string name) {
   return name;
 }
 
-// "qwen2.5-7b-instruct" -> "Qwen2.5 7B Instruct".
+// "qwen2.5-7b-instruct-GGUF" -> "Qwen2.5 7B Instruct".
 std::string pretty_name(std::string_view folder) {
+  const std::string words = without_gguf(std::string(folder));
   std::string name;
-  bool begins = true;
-  for (const char c : without_gguf(std::string(folder))) {
-    if (c == '-' || c == '_') {
-      if (!name.empty() && name.back() != ' ') name += ' ';
-      begins = true;
-      continue;
-    }
-    name += begins && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-    begins = false;
+  for (std::size_t at = 0; at < words.size();) {
+    const std::size_t end = std::min(words.find_first_of("-_ ", at), words.size());
+    std::string word = words.substr(at, end - at);
+    at = end + 1;
+    if (word.empty()) continue;
+    if (word.front() >= 'a' && word.front() <= 'z') word.front() = static_cast<char>(word.front() - 'a' + 'A');
+    if (const std::string size = size_in_name(word); size.size() == word.size()) word = size;
+    name += (name.empty() ? "" : " ") + word;
   }
   return name;
 }
@@ -52,16 +54,15 @@ bool is_sane_name(std::string_view name) {
   if (std::find(kEmptyWords.begin(), kEmptyWords.end(), small) != kEmptyWords.end()) return false;
   // A commit hash is a folder's name in a download cache.
   const bool hash = small.size() >= 32 && small.find_first_not_of("0123456789abcdef") == std::string::npos;
-  return !hash && std::any_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-  });
+  return !hash &&
+         std::any_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); });
 }
 
 // Architectures that only encode.
 bool is_encoder(std::string_view architecture) {
   constexpr std::array<std::string_view, 12> kArchitectures = {
-      "bert",   "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3",    "modern-bert",
-      "neo-bert", "eurobert", "t5encoder",      "gemma-embedding", "llama-embed", "bert-moe"};
+      "bert",     "nomic-bert", "nomic-bert-moe", "jina-bert-v2",    "jina-bert-v3", "modern-bert",
+      "neo-bert", "eurobert",   "t5encoder",      "gemma-embedding", "llama-embed",  "bert-moe"};
   return std::find(kArchitectures.begin(), kArchitectures.end(), architecture) != kArchitectures.end();
 }
 
@@ -85,8 +86,8 @@ std::string params_of(const Facts& facts, const ModelEntry& entry, std::uint64_t
   const std::string label = size_in_name(facts.size_label);
   if (!label.empty() && facts.experts == 0) return label;
   // Mixtures are labelled by experts ("128x1.9B"); people know them by all and active parameters.
-  for (const std::string_view text : {std::string_view(facts.size_label), std::string_view(facts.name),
-                                      std::string_view(name.base), folder}) {
+  for (const std::string_view text :
+       {std::string_view(facts.size_label), std::string_view(facts.name), std::string_view(name.base), folder}) {
     const std::string size = size_in_name(text);
     if (size.find("-A") != std::string::npos) return size;
   }
@@ -103,7 +104,7 @@ struct FileSet {
   std::vector<const ScannedFile*> files;
   std::vector<const Facts*> facts;  // one for each file that could be read
   std::uint32_t part_count = 0;
-  std::string error;                // why it cannot be used
+  std::string error;  // why it cannot be used
 };
 
 // Joins parts by their common stem. A set whose parts are not all there stays, with its error.
@@ -122,8 +123,9 @@ class FolderFiles {
       if (!facts) {
         problems_.push_back({Problem::Kind::kBroken, file.path, facts.error().message});
       } else if (facts->role == FileRole::kOther) {
-        problems_.push_back({Problem::Kind::kWarning, file.path, "not a model but something that goes with one (an "
-                                                                 "adapter or the like); it is not used"});
+        problems_.push_back({Problem::Kind::kWarning, file.path,
+                             "not a model but something that goes with one (an "
+                             "adapter or the like); it is not used"});
         continue;
       }
       if (file.name.projector || (facts && facts->role == FileRole::kProjector)) {
@@ -164,7 +166,8 @@ class FolderFiles {
       const auto has = [&](const ScannedFile* file) { return file->name.part == part; };
       if (std::any_of(set.files.begin(), set.files.end(), has)) continue;
       refuse(set, fmt::format("part {} of {} is missing ({}-{:05}-of-{:05}.gguf); download or copy it into the same "
-                              "folder", part, set.part_count, set.files.front()->name.stem, part, set.part_count));
+                              "folder",
+                              part, set.part_count, set.files.front()->name.stem, part, set.part_count));
       return;  // of a thousand missing parts, one is enough
     }
     if (!set.error.empty()) return;
@@ -175,11 +178,13 @@ class FolderFiles {
       const std::uint64_t parts = std::max<std::uint64_t>(set.facts[i]->part_count, 1);
       if (parts == std::max<std::uint64_t>(set.part_count, 1) && (parts == 1 || set.facts[i]->part == i)) continue;
       return refuse(set, fmt::format("the file says that it is part {} of {}, and its name says otherwise; give the "
-                                     "parts the names that they were published with", set.facts[i]->part + 1, parts));
+                                     "parts the names that they were published with",
+                                     set.facts[i]->part + 1, parts));
     }
     if (set.facts.front()->architecture.empty()) {
-      return refuse(set, "the file does not say its architecture (general.architecture is missing); convert the model "
-                         "again");
+      return refuse(set,
+                    "the file does not say its architecture (general.architecture is missing); convert the model "
+                    "again");
     }
     if (tensor_bytes == 0) refuse(set, "the file has no weights (a vocabulary alone)");
   }
@@ -247,6 +252,7 @@ Candidate candidate_of(const ScannedFolder& folder, const FileSet& set, const Mo
   const Facts& facts = set.facts.empty() ? nothing : *set.facts.front();
   entry.architecture = facts.architecture;
   entry.quantization = quantization_of(first.name, facts, entry.weight_bytes, entry.parameters);
+  candidate.label = lower_case(first.name.quantization.empty() ? entry.quantization.name : first.name.quantization);
   entry.type = is_embedding_model(facts) ? ModelType::kEmbedding : ModelType::kLlm;
   entry.params_string = params_of(facts, entry, expert_parameters, folder.model, first.name);
   entry.max_context_length = facts.context_length > 0 ? facts.context_length : defaults.max_context_length.value_or(0);
@@ -259,17 +265,18 @@ Candidate candidate_of(const ScannedFolder& folder, const FileSet& set, const Mo
   entry.cache = facts.cache;
   entry.trained_for_tool_use = defaults.trained_for_tool_use;
   entry.description = defaults.description.value_or(facts.description);
-  entry.display_name = defaults.display_name.value_or(is_sane_name(facts.name) ? facts.name : pretty_name(folder.model));
+  entry.display_name =
+      defaults.display_name.value_or(is_sane_name(facts.name) ? facts.name : pretty_name(folder.model));
   return candidate;
 }
 
 // Names for the variants of one key: the quantization where it tells them apart, else the file's stem.
 void name_variants(std::vector<Candidate*>& variants) {
   std::map<std::string, int> uses;
-  for (Candidate* candidate : variants) ++uses[lower_case(candidate->entry.quantization.name)];
+  for (Candidate* candidate : variants) ++uses[candidate->label];
   for (Candidate* candidate : variants) {
-    const std::string quantization = lower_case(candidate->entry.quantization.name);
-    candidate->entry.variant = quantization.empty() || uses[quantization] > 1 ? candidate->stem : quantization;
+    const bool tells = !candidate->label.empty() && uses[candidate->label] == 1;
+    candidate->entry.variant = tells ? candidate->label : candidate->stem;
   }
 }
 
@@ -369,8 +376,8 @@ FolderModels models_of(const ScannedFolder& folder, const FileReader& reader, st
         problems.push_back({Problem::Kind::kWarning, folder.yaml->path, warning});
       }
     } else {
-      problems.push_back({Problem::Kind::kWarning, folder.yaml->path,
-                          found.error().message + "; the model's own defaults hold"});
+      problems.push_back(
+          {Problem::Kind::kWarning, folder.yaml->path, found.error().message + "; the model's own defaults hold"});
     }
   }
   FolderFiles files(folder, reader, problems);
@@ -403,8 +410,7 @@ ModelEntry finish_broken(Candidate& candidate, bool alone) {
   ModelEntry& entry = candidate.entry;
   entry.key = alone ? candidate.model_key : candidate.stem;
   if (entry.bundled) entry.key = lower_case(entry.publisher) + "/" + entry.key;
-  const std::string quantization = lower_case(entry.quantization.name);
-  entry.variant = quantization.empty() ? candidate.stem : quantization;
+  entry.variant = candidate.label.empty() ? candidate.stem : candidate.label;
   return std::move(entry);
 }
 

@@ -1,7 +1,7 @@
 #include "models/catalog.h"
 
-#include <algorithm>
 #include <fmt/core.h>
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -94,7 +94,8 @@ void Catalog::State::ask_for_tool_use(ModelEntry& entry) {
   // The answer belongs to the template; a file with the same template has the same one.
   auto& [text, answer] = tool_use[entry.path.string()];
   std::string asked = entry.chat_template;
-  for (const auto& [name, named] : entry.named_templates) asked.append("\0", 1).append(name).append("\0", 1).append(named);
+  for (const auto& [name, named] : entry.named_templates)
+    asked.append("\0", 1).append(name).append("\0", 1).append(named);
   if (asked.empty()) {
     answer = false;
   } else if (text != asked) {
@@ -106,17 +107,16 @@ void Catalog::State::ask_for_tool_use(ModelEntry& entry) {
 
 std::shared_ptr<const CatalogSnapshot> Catalog::State::build(std::vector<Problem> problems) {
   settled = true;
-  const FileReader reader{
-      [this](const ScannedFile& file) {
-        auto found = facts.facts(file.path, file.identity);
-        settled = settled && facts.settled(file.path);
-        return found;
-      },
-      [this](const ScannedFile& file) -> Result<ModelDefaults> {
-        const auto text = files::read_file(file.path, kMaxYamlBytes, *options.system);
-        if (!text) return std::unexpected(text.error());
-        return parse_model_yaml(*text);
-      }};
+  const FileReader reader{[this](const ScannedFile& file) {
+                            auto found = facts.facts(file.path, file.identity);
+                            settled = settled && facts.settled(file.path);
+                            return found;
+                          },
+                          [this](const ScannedFile& file) -> Result<ModelDefaults> {
+                            const auto text = files::read_file(file.path, kMaxYamlBytes, *options.system);
+                            if (!text) return std::unexpected(text.error());
+                            return parse_model_yaml(*text);
+                          }};
   Assembly assembly = assemble(scan.folders, reader);
   select(assembly.entries);
   std::set<std::string> paths;
@@ -179,8 +179,8 @@ Result<void> Catalog::select_variant(std::string_view key, std::string_view vari
     there += (there.empty() ? "" : ", ") + entry->variant;
   }
   if (there.empty()) return fail(ErrorCode::kModelNotFound, fmt::format("there is no model '{}'", key), "model");
-  return fail(ErrorCode::kModelNotFound, fmt::format("the model '{}' has no variant '{}'; it has {}", key, wanted, there),
-              "variant");
+  return fail(ErrorCode::kModelNotFound,
+              fmt::format("the model '{}' has no variant '{}'; it has {}", key, wanted, there), "variant");
 }
 
 std::uint64_t Catalog::files_read() const {

@@ -1,12 +1,12 @@
 #include "models/defaults.h"
 
+#include <fmt/core.h>
+#include <yaml-cpp/yaml.h>
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <fmt/core.h>
 #include <set>
-#include <yaml-cpp/yaml.h>
 
 #include "base/utf8.h"
 #include "models/file_name.h"
@@ -273,9 +273,9 @@ bool Parser::set_operation(std::string_view name, const Value& value) {
     return true;
   }
   // Settings that belong to a request or a client, and say nothing of the model.
-  constexpr std::array<std::string_view, 8> kElsewhere = {"tools", "tool_choice", "tool_naming", "structured",
-                                                          "log_probs", "context_prefill", "cpu_threads",
-                                                          "tool_call_stop_strings"};
+  constexpr std::array<std::string_view, 8> kElsewhere = {
+      "tools",     "tool_choice",     "tool_naming", "structured",
+      "log_probs", "context_prefill", "cpu_threads", "tool_call_stop_strings"};
   return std::find(kElsewhere.begin(), kElsewhere.end(), name) != kElsewhere.end();
 }
 
@@ -297,11 +297,13 @@ bool Parser::set_load(std::string_view name, const Value& value) {
   if (name == "gpu" || name == "acceleration.offload_ratio") return ratio(value, to.gpu_offload_ratio);
   if (name == "rope_frequency_base") return number(value, {0, 1e12}, to.rope_frequency_base);
   if (name == "rope_frequency_scale") return number(value, {0, 1e6}, to.rope_frequency_scale);
-  const auto cache_words = {std::string_view("f32"), std::string_view("f16"), std::string_view("bf16"),
+  const auto cache_words = {std::string_view("f32"),  std::string_view("f16"),  std::string_view("bf16"),
                             std::string_view("q8_0"), std::string_view("q5_1"), std::string_view("q5_0"),
                             std::string_view("q4_1"), std::string_view("q4_0"), std::string_view("iq4_nl")};
-  if (name == "k_cache_type" || name == "k_cache_quantization_type") return word_of(value, cache_words, to.k_cache_type);
-  if (name == "v_cache_type" || name == "v_cache_quantization_type") return word_of(value, cache_words, to.v_cache_type);
+  if (name == "k_cache_type" || name == "k_cache_quantization_type")
+    return word_of(value, cache_words, to.k_cache_type);
+  if (name == "v_cache_type" || name == "v_cache_quantization_type")
+    return word_of(value, cache_words, to.v_cache_type);
   if (name == "prompt_template") {
     prompt_template(value.node);
     return true;
@@ -323,13 +325,16 @@ void Parser::reasoning(const YAML::Node& node) {
 void Parser::prompt_template(const YAML::Node& node) {
   if (node.IsMap()) {
     const YAML::Node jinja = node["jinjaPromptTemplate"];
-    const YAML::Node text = jinja.IsDefined() && jinja.IsMap() ? jinja["template"] : YAML::Node(YAML::NodeType::Undefined);
+    const YAML::Node text =
+        jinja.IsDefined() && jinja.IsMap() ? jinja["template"] : YAML::Node(YAML::NodeType::Undefined);
     if (text.IsDefined() && text.IsScalar()) {
       out.chat_template = utf8::repair(text.Scalar());
       return;
     }
   }
-  warn("promptTemplate: only Jinja templates ({type: jinja, jinjaPromptTemplate: {template}}) are used; it was left out");
+  warn(
+      "promptTemplate: only Jinja templates ({type: jinja, jinjaPromptTemplate: {template}}) are used; it was left "
+      "out");
 }
 
 void Parser::metadata(const YAML::Node& section) {
@@ -364,9 +369,9 @@ Result<ModelDefaults> parse(std::string_view text) {
     parser.warn("config is not a mapping and was left out");
   }
   parser.metadata(root["metadataOverrides"]);
-  constexpr std::array<std::string_view, 12> kKnown = {
-      "model", "base", "config", "metadataOverrides", "customFields", "suggestions", "tags", "description",
-      "displayName", "name", "version", "license"};
+  constexpr std::array<std::string_view, 12> kKnown = {"model",        "base",        "config",  "metadataOverrides",
+                                                       "customFields", "suggestions", "tags",    "description",
+                                                       "displayName",  "name",        "version", "license"};
   for (const auto& member : root) {
     if (!member.first.IsScalar()) continue;
     const std::string& key = member.first.Scalar();

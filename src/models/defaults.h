@@ -27,10 +27,10 @@ namespace atelier::models {
 
 struct SamplingDefaults {
   std::optional<double> temperature;
-  std::optional<std::int64_t> top_k;  // 0 or below: off
-  std::optional<double> top_p;        // 1: off
-  std::optional<double> min_p;        // 0: off
-  std::optional<double> typical_p;    // 1: off
+  std::optional<std::int64_t> top_k;     // 0 or below: off
+  std::optional<double> top_p;           // 1: off
+  std::optional<double> min_p;           // 0: off
+  std::optional<double> typical_p;       // 1: off
   std::optional<double> repeat_penalty;  // 1: off
   std::optional<std::int64_t> repeat_last_n;
   std::optional<double> presence_penalty;
@@ -43,8 +43,8 @@ struct SamplingDefaults {
   std::optional<std::string> system_prompt;
   std::optional<std::string> context_overflow_policy;  // stopAtLimit, truncateMiddle, rollingWindow
   std::optional<bool> enable_thinking;
-  std::optional<std::int64_t> reasoning_budget;       // tokens
-  std::optional<std::string> reasoning_start;         // "<think>"
+  std::optional<std::int64_t> reasoning_budget;  // tokens
+  std::optional<std::string> reasoning_start;    // "<think>"
   std::optional<std::string> reasoning_end;
   friend bool operator==(const SamplingDefaults&, const SamplingDefaults&) = default;
 };
@@ -76,9 +76,9 @@ struct ModelDefaults {
   std::optional<std::string> display_name;
   std::optional<std::string> description;
   std::optional<bool> trained_for_tool_use;
-  std::optional<std::string> params;         // "8B"
+  std::optional<std::string> params;  // "8B"
   std::optional<std::uint64_t> max_context_length;
-  std::vector<std::string> warnings;         // keys not known, values out of range
+  std::vector<std::string> warnings;  // keys not known, values out of range
   friend bool operator==(const ModelDefaults&, const ModelDefaults&) = default;
 };
 

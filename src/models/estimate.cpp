@@ -48,8 +48,8 @@ void add_cache(const CacheShape& cache, const LoadShape& shape, MemoryEstimate& 
   double kv = 0;
   double state = 0;
   for (std::uint64_t layer = 0; layer < cache.layers; ++layer) {
-    const double heads = cache.kv_heads.empty()     ? 0
-                         : cache.kv_heads.size() == 1 ? cache.kv_heads.front()
+    const double heads = cache.kv_heads.empty()          ? 0
+                         : cache.kv_heads.size() == 1    ? cache.kv_heads.front()
                          : layer < cache.kv_heads.size() ? cache.kv_heads[static_cast<std::size_t>(layer)]
                                                          : 0;
     if (!has_attention(cache, layer, heads)) {
@@ -58,11 +58,10 @@ void add_cache(const CacheShape& cache, const LoadShape& shape, MemoryEstimate& 
     }
     const bool sliding = layer < cache.sliding_layers.size() && cache.sliding_layers[static_cast<std::size_t>(layer)];
     const auto layer_cells = static_cast<double>(sliding ? sliding_cells : cells);
-    const double per_cell =
-        cache.latent_length > 0
-            ? static_cast<double>(cache.latent_length) * element_bytes(shape.key_type)
-            : heads * (static_cast<double>(cache.key_length) * element_bytes(shape.key_type) +
-                       static_cast<double>(cache.value_length) * element_bytes(shape.value_type));
+    const double per_cell = cache.latent_length > 0
+                                ? static_cast<double>(cache.latent_length) * element_bytes(shape.key_type)
+                                : heads * (static_cast<double>(cache.key_length) * element_bytes(shape.key_type) +
+                                           static_cast<double>(cache.value_length) * element_bytes(shape.value_type));
     kv += per_cell * layer_cells;
   }
   estimate.kv_cache = bytes(kv);

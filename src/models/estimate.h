@@ -16,20 +16,20 @@ enum class CacheType { kF32, kF16, kBf16, kQ8_0, kQ5_1, kQ5_0, kQ4_1, kQ4_0, kIq
 std::optional<CacheType> cache_type_from(std::string_view name);  // "f16", "q8_0", …
 
 struct LoadShape {
-  std::uint64_t kv_cells = 8'192;   // tokens that the cache of all sequences together holds
-  std::uint32_t sequences = 4;      // decoded at the same time
-  std::uint32_t ubatch = 512;       // tokens in one forward pass
+  std::uint64_t kv_cells = 8'192;  // tokens that the cache of all sequences together holds
+  std::uint32_t sequences = 4;     // decoded at the same time
+  std::uint32_t ubatch = 512;      // tokens in one forward pass
   CacheType key_type = CacheType::kF16;
   CacheType value_type = CacheType::kF16;
-  bool flash_attention = true;      // off: the scores of a whole batch are written out
+  bool flash_attention = true;  // off: the scores of a whole batch are written out
 };
 
-struct MemoryEstimate {            // bytes
+struct MemoryEstimate {  // bytes
   std::uint64_t weights = 0;
-  std::uint64_t projector = 0;     // its file and its working space
+  std::uint64_t projector = 0;  // its file and its working space
   std::uint64_t kv_cache = 0;
   std::uint64_t recurrent_state = 0;
-  std::uint64_t compute = 0;       // largest graph, output rows, and what a process takes in any case
+  std::uint64_t compute = 0;  // largest graph, output rows, and what a process takes in any case
   std::uint64_t total() const { return weights + projector + kv_cache + recurrent_state + compute; }
 };
 

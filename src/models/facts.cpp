@@ -1,9 +1,9 @@
 #include "models/facts.h"
 
+#include <fmt/core.h>
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <fmt/core.h>
 
 #include "base/utf8.h"
 #include "models/file_name.h"
@@ -33,9 +33,7 @@ class Hyperparameters {
 
   // A number for all layers, or a list with one for each.
   std::vector<std::uint32_t> per_layer(std::string_view name) const {
-    const auto small = [](double value) {
-      return static_cast<std::uint32_t>(value >= 0 && value <= 1e9 ? value : 0);
-    };
+    const auto small = [](double value) { return static_cast<std::uint32_t>(value >= 0 && value <= 1e9 ? value : 0); };
     if (const auto one = file_.unsigned_integer(key(name))) return {small(static_cast<double>(*one))};
     std::vector<std::uint32_t> all;
     const GgufArray* list = file_.array(key(name));

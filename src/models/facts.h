@@ -30,15 +30,15 @@ enum class FileRole {
 struct CacheShape {
   std::uint64_t layers = 0;
   std::uint64_t embedding_length = 0;
-  std::uint64_t feed_forward_length = 0;   // the largest layer's
-  std::uint64_t heads = 0;                 // the largest layer's
+  std::uint64_t feed_forward_length = 0;  // the largest layer's
+  std::uint64_t heads = 0;                // the largest layer's
   std::vector<std::uint32_t> kv_heads;
-  std::uint64_t key_length = 0;            // elements per KV head
+  std::uint64_t key_length = 0;  // elements per KV head
   std::uint64_t value_length = 0;
-  std::uint64_t latent_length = 0;         // multi-head latent attention: elements a layer keeps per token; 0: none
-  std::uint64_t sliding_window = 0;        // tokens; 0: none
-  std::vector<bool> sliding_layers;        // which layers look at the window only
-  std::uint64_t recurrent_elements = 0;    // float32 state of one recurrent layer and sequence
+  std::uint64_t latent_length = 0;            // multi-head latent attention: elements a layer keeps per token; 0: none
+  std::uint64_t sliding_window = 0;           // tokens; 0: none
+  std::vector<bool> sliding_layers;           // which layers look at the window only
+  std::uint64_t recurrent_elements = 0;       // float32 state of one recurrent layer and sequence
   std::uint64_t full_attention_interval = 0;  // hybrid models: every n-th layer has attention, the others a state
   friend bool operator==(const CacheShape&, const CacheShape&) = default;
 };
@@ -62,23 +62,23 @@ struct TokenizerFacts {
 
 struct Facts {
   FileRole role = FileRole::kModel;
-  std::string architecture;    // "llama", "qwen3moe", "nomic-bert"; "clip" for projectors
-  std::string name;            // general.name
-  std::string size_label;      // general.size_label
-  std::string description;     // general.description
-  std::string quantization;    // from general.file_type, else the type of most tensor bytes
+  std::string architecture;                  // "llama", "qwen3moe", "nomic-bert"; "clip" for projectors
+  std::string name;                          // general.name
+  std::string size_label;                    // general.size_label
+  std::string description;                   // general.description
+  std::string quantization;                  // from general.file_type, else the type of most tensor bytes
   std::uint64_t file_parameters = 0;         // of this file (a part of a split model has only its own)
   std::uint64_t file_expert_parameters = 0;  // those in routed experts
   std::uint64_t file_tensor_bytes = 0;
   std::uint64_t experts = 0;
   std::uint64_t experts_used = 0;
-  std::uint64_t context_length = 0;    // trained; 0 where the file does not say
+  std::uint64_t context_length = 0;  // trained; 0 where the file does not say
   std::uint64_t embedding_length = 0;
   std::optional<std::uint64_t> pooling;  // llama.cpp's numbers: 0 none, 1 mean, 2 cls, 3 last, 4 rank
   std::optional<bool> causal;
-  std::uint64_t part = 0;              // split files: from 0
-  std::uint64_t part_count = 0;        // 0 or 1: whole
-  bool sees_images = false;            // projectors
+  std::uint64_t part = 0;        // split files: from 0
+  std::uint64_t part_count = 0;  // 0 or 1: whole
+  bool sees_images = false;      // projectors
   bool hears_sound = false;
   std::string chat_template;
   std::vector<std::pair<std::string, std::string>> named_templates;  // "tool_use", "rag"

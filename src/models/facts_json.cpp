@@ -40,17 +40,26 @@ class Reader {
   void operator()(const char* name, std::string& value) {
     const json::Value* member = value_.find(name);
     const std::string* text = member == nullptr ? nullptr : member->if_string();
-    if (text == nullptr) good = false; else value = *text;
+    if (text == nullptr)
+      good = false;
+    else
+      value = *text;
   }
   void operator()(const char* name, std::uint64_t& value) {
     std::optional<std::uint64_t> read;
     (*this)(name, read);
-    if (!read) good = false; else value = *read;
+    if (!read)
+      good = false;
+    else
+      value = *read;
   }
   void operator()(const char* name, bool& value) {
     std::optional<bool> read;
     (*this)(name, read);
-    if (!read) good = false; else value = *read;
+    if (!read)
+      good = false;
+    else
+      value = *read;
   }
   void operator()(const char* name, std::optional<std::uint64_t>& value) {
     const json::Value* member = value_.find(name);
@@ -63,7 +72,10 @@ class Reader {
     const json::Value* member = value_.find(name);
     if (member == nullptr) good = false;
     if (member == nullptr || member->is_null()) return;
-    if (const bool* truth = member->if_bool()) value = *truth; else good = false;
+    if (const bool* truth = member->if_bool())
+      value = *truth;
+    else
+      good = false;
   }
   void operator()(const char* name, std::vector<std::uint32_t>& values) {
     for (const json::Value& element : list(name)) {

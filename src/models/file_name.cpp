@@ -1,9 +1,9 @@
 #include "models/file_name.h"
 
+#include <fmt/core.h>
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <fmt/core.h>
 
 namespace atelier::models {
 namespace {
@@ -16,7 +16,7 @@ bool is_separator(char c) { return c == '-' || c == '.' || c == '_' || c == ' ';
 
 // "_K_M", "_0", "_K_XL", "_0_4_4": what may follow the digit of a quantization.
 bool are_suffixes(std::string_view text) {
-  constexpr std::array<std::string_view, 17> kSuffixes = {"0", "1", "2", "4",  "8",  "K",   "S",  "M",  "L",
+  constexpr std::array<std::string_view, 17> kSuffixes = {"0", "1",  "2",  "4",   "8",   "K",  "S",   "M", "L",
                                                           "P", "XS", "XL", "XXS", "XXL", "NL", "MOE", "KM"};
   for (int count = 0; !text.empty(); ++count) {
     if (count == 3 || text.front() != '_') return false;
@@ -151,8 +151,8 @@ std::string size_in_name(std::string_view name) {
   while (at < name.size()) {
     std::size_t end = at;
     // A point belongs to the word where a digit follows it ("1.5B").
-    while (end < name.size() && (!is_separator(name[end]) ||
-                                 (name[end] == '.' && end + 1 < name.size() && is_digit(name[end + 1])))) {
+    while (end < name.size() &&
+           (!is_separator(name[end]) || (name[end] == '.' && end + 1 < name.size() && is_digit(name[end + 1])))) {
       ++end;
     }
     const std::string_view word = name.substr(at, end - at);

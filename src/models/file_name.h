@@ -10,13 +10,13 @@
 namespace atelier::models {
 
 struct FileName {
-  bool is_gguf = false;         // ends in .gguf, in any case
-  std::string stem;             // without .gguf and the part number
-  std::string base;             // the stem without the quantization
-  std::string quantization;     // upper case, without UD; empty where the name has none
-  std::uint32_t part = 0;       // from 1; 0 where the file is whole
+  bool is_gguf = false;      // ends in .gguf, in any case
+  std::string stem;          // without .gguf and the part number
+  std::string base;          // the stem without the quantization
+  std::string quantization;  // upper case, without UD; empty where the name has none
+  std::uint32_t part = 0;    // from 1; 0 where the file is whole
   std::uint32_t part_count = 0;
-  bool projector = false;       // the name says mmproj
+  bool projector = false;  // the name says mmproj
 };
 
 FileName parse_file_name(std::string_view name);

@@ -1,10 +1,10 @@
 #include "models/gguf.h"
 
+#include <fmt/core.h>
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
-#include <fmt/core.h>
 #include <limits>
 #include <map>
 #include <numeric>
@@ -46,22 +46,17 @@ std::uint64_t size_of(GgufType type) {
   switch (type) {
     case GgufType::kUint8:
     case GgufType::kInt8:
-    case GgufType::kBool:
-      return 1;
+    case GgufType::kBool: return 1;
     case GgufType::kUint16:
-    case GgufType::kInt16:
-      return 2;
+    case GgufType::kInt16: return 2;
     case GgufType::kUint32:
     case GgufType::kInt32:
-    case GgufType::kFloat32:
-      return 4;
+    case GgufType::kFloat32: return 4;
     case GgufType::kUint64:
     case GgufType::kInt64:
-    case GgufType::kFloat64:
-      return 8;
+    case GgufType::kFloat64: return 8;
     case GgufType::kString:
-    case GgufType::kArray:
-      return 0;
+    case GgufType::kArray: return 0;
   }
   return 0;
 }
@@ -140,7 +135,8 @@ class Cursor {
     if (failed()) return false;
     if (size > left()) {
       fail_at(at_, fmt::format("the file ends inside {}: {} bytes expected, {} left; it is truncated or damaged, "
-                               "download it again", what, size, left()));
+                               "download it again",
+                               what, size, left()));
     } else if (at_ + size > most_) {
       fail_at(at_, fmt::format("{} lies beyond the first {} bytes, where the metadata must end", what, most_));
     }
@@ -242,8 +238,9 @@ bool GgufParser::header() {
   out_.version_ = in_.value<std::uint32_t>("the version");
   if (in_.failed()) return false;
   if (out_.version_ != 0 && (out_.version_ & 0xffff) == 0) {
-    in_.fail_at(4, "the file is big endian, and only little-endian files are read; convert it with llama.cpp's "
-                   "gguf_convert_endian.py");
+    in_.fail_at(4,
+                "the file is big endian, and only little-endian files are read; convert it with llama.cpp's "
+                "gguf_convert_endian.py");
     return false;
   }
   if (out_.version_ != 2 && out_.version_ != 3) {
@@ -325,7 +322,8 @@ GgufValue GgufParser::array(const std::string& key) {
   array.count = in_.value<std::uint64_t>("the element count of " + what);
   array.offset = in_.at();
   if (in_.failed()) return {};
-  if (number > static_cast<std::uint32_t>(GgufType::kFloat64) || number == static_cast<std::uint32_t>(GgufType::kArray)) {
+  if (number > static_cast<std::uint32_t>(GgufType::kFloat64) ||
+      number == static_cast<std::uint32_t>(GgufType::kArray)) {
     in_.fail_at(begin, fmt::format("the array {} has elements of type {}; a number, boolean or string type expected",
                                    what, number));
     return {};
@@ -340,7 +338,8 @@ GgufValue GgufParser::array(const std::string& key) {
   }
   if (array.count > in_.left() / least) {
     in_.fail_at(begin + 4, fmt::format("the array {} announces {} elements, and the file ends before them; it is "
-                                       "truncated or damaged, download it again", what, array.count));
+                                       "truncated or damaged, download it again",
+                                       what, array.count));
     return {};
   }
   const std::uint64_t held = array.count * (strings ? sizeof(std::string) : sizeof(double));
@@ -380,8 +379,8 @@ bool GgufParser::tensors() {
 bool GgufParser::tensor(std::set<std::string, std::less<>>& names) {
   const std::uint64_t begin = in_.at();
   GgufTensor tensor;
-  tensor.name = in_.text(kMaxTensorName,
-                         fmt::format("the name of tensor {} of {}", out_.tensors_.size() + 1, tensor_total_));
+  tensor.name =
+      in_.text(kMaxTensorName, fmt::format("the name of tensor {} of {}", out_.tensors_.size() + 1, tensor_total_));
   const std::string what = "tensor '" + shown(tensor.name) + "'";
   const auto rank = in_.value<std::uint32_t>(what);
   if (in_.failed()) return false;
@@ -419,7 +418,8 @@ bool GgufParser::tensor(std::set<std::string, std::less<>>& names) {
   const std::uint64_t blocks = tensor.elements / type->block_elements;
   if (blocks > source_.size() / type->block_bytes) {
     in_.fail_at(begin, fmt::format("{} has {} blocks of {} bytes, more than the file's {} bytes; it is truncated or "
-                                   "damaged, download it again", what, blocks, type->block_bytes, source_.size()));
+                                   "damaged, download it again",
+                                   what, blocks, type->block_bytes, source_.size()));
     return false;
   }
   tensor.bytes = blocks * type->block_bytes;
@@ -445,7 +445,8 @@ bool GgufParser::data_section() {
     if (out_.data_offset_ > size || tensor.offset > size - out_.data_offset_ ||
         tensor.bytes > size - out_.data_offset_ - tensor.offset) {
       in_.fail_at(size, fmt::format("the file ends before the data of tensor '{}' ({} bytes from {} on); it is "
-                                    "truncated, download it again", shown(tensor.name), tensor.bytes,
+                                    "truncated, download it again",
+                                    shown(tensor.name), tensor.bytes,
                                     out_.data_offset_ + std::min(tensor.offset, ~out_.data_offset_)));
       return false;
     }
@@ -459,19 +460,19 @@ Result<std::size_t> MemorySource::read_at(std::uint64_t offset, char* data, std:
 }
 
 std::string_view to_string(GgufType type) {
-  constexpr std::array<std::string_view, 13> kNames = {"uint8", "int8",   "uint16", "int16",  "uint32", "int32", "float32",
-                                                       "bool",  "string", "array",  "uint64", "int64",  "float64"};
+  constexpr std::array<std::string_view, 13> kNames = {"uint8",  "int8",    "uint16", "int16",  "uint32",
+                                                       "int32",  "float32", "bool",   "string", "array",
+                                                       "uint64", "int64",   "float64"};
   const auto index = static_cast<std::size_t>(type);
   return index < kNames.size() ? kNames[index] : std::string_view("unknown");
 }
 
-Result<Gguf> Gguf::read(const ByteSource& source, const GgufLimits& limits) {
-  return GgufParser(source, limits).run();
-}
+Result<Gguf> Gguf::read(const ByteSource& source, const GgufLimits& limits) { return GgufParser(source, limits).run(); }
 
 const GgufValue* Gguf::find(std::string_view key) const {
-  const auto at = std::lower_bound(by_key_.begin(), by_key_.end(), key,
-                                   [&](std::size_t index, std::string_view wanted) { return pairs_[index].first < wanted; });
+  const auto at =
+      std::lower_bound(by_key_.begin(), by_key_.end(), key,
+                       [&](std::size_t index, std::string_view wanted) { return pairs_[index].first < wanted; });
   if (at == by_key_.end() || pairs_[*at].first != key) return nullptr;
   return &pairs_[*at].second;
 }
@@ -531,8 +532,8 @@ std::optional<std::uint32_t> Gguf::dominant_type() const {
   for (const GgufTensor& tensor : tensors_) {
     if (!has_matrix || tensor.dimensions.size() > 1) bytes[tensor.type] += tensor.bytes;
   }
-  const auto most = std::max_element(bytes.begin(), bytes.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most =
+      std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   return most == bytes.end() ? std::nullopt : std::optional<std::uint32_t>(most->first);
 }
 

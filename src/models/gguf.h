@@ -59,25 +59,36 @@ class MemorySource : public ByteSource {
 struct GgufLimits {
   std::uint64_t pairs = 65'536;
   std::uint64_t tensors = 131'072;
-  std::uint64_t key_bytes = 65'535;             // the format's own bound
+  std::uint64_t key_bytes = 65'535;  // the format's own bound
   std::uint64_t string_bytes = 16 * 1024 * 1024;
-  std::uint64_t array_elements = 16'777'216;    // read past, not kept
-  std::uint64_t kept_elements = 2'048;          // of one array
-  std::uint64_t kept_bytes = 64 * 1024 * 1024;  // all keys, strings and arrays together
+  std::uint64_t array_elements = 16'777'216;         // read past, not kept
+  std::uint64_t kept_elements = 2'048;               // of one array
+  std::uint64_t kept_bytes = 64 * 1024 * 1024;       // all keys, strings and arrays together
   std::uint64_t metadata_bytes = 512 * 1024 * 1024;  // everything before the tensor data; bounds the reading too
 };
 
 // Numbers of the format's value types.
 enum class GgufType : std::uint32_t {
-  kUint8 = 0, kInt8 = 1, kUint16 = 2, kInt16 = 3, kUint32 = 4, kInt32 = 5, kFloat32 = 6, kBool = 7,
-  kString = 8, kArray = 9, kUint64 = 10, kInt64 = 11, kFloat64 = 12,
+  kUint8 = 0,
+  kInt8 = 1,
+  kUint16 = 2,
+  kInt16 = 3,
+  kUint32 = 4,
+  kInt32 = 5,
+  kFloat32 = 6,
+  kBool = 7,
+  kString = 8,
+  kArray = 9,
+  kUint64 = 10,
+  kInt64 = 11,
+  kFloat64 = 12,
 };
 std::string_view to_string(GgufType type);
 
 struct GgufArray {
   GgufType element_type = GgufType::kUint8;
   std::uint64_t count = 0;
-  std::uint64_t offset = 0;                        // of the first element in the file
+  std::uint64_t offset = 0;  // of the first element in the file
   std::uint64_t bytes = 0;
   // Filled where the array was small enough to keep: the numbers (booleans as 0 and 1), or the strings.
   bool kept = false;
@@ -143,7 +154,6 @@ class Gguf {
 // Elements of an array of strings by index, in the order asked for; an index past the end gives an empty
 // string. Walks the array once without keeping the others.
 Result<std::vector<std::string>> string_elements(const ByteSource& source, const GgufArray& array,
-                                                 std::span<const std::uint64_t> indexes,
-                                                 const GgufLimits& limits = {});
+                                                 std::span<const std::uint64_t> indexes, const GgufLimits& limits = {});
 
 }  // namespace atelier::models

@@ -1,9 +1,9 @@
 #include "models/import.h"
 
+#include <fmt/core.h>
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <fmt/core.h>
 #include <set>
 #include <utility>
 
@@ -95,7 +95,8 @@ Result<void> check_source(const files::Path& source, ImportMethod method) {
   if (method == ImportMethod::kMove && itself && itself->kind == files::Kind::kLink) {
     return fail(ErrorCode::kInvalidRequest,
                 fmt::format("'{}' is a symbolic link; name the file that it leads to, or use --copy, --hard-link or "
-                            "--symbolic-link", source.string()));
+                            "--symbolic-link",
+                            source.string()));
   }
   return {};
 }
@@ -104,7 +105,8 @@ void warn_of_content(const files::Path& source, std::vector<std::string>& warnin
   const auto file = files::ReadableFile::open(source);
   if (!file) return;  // run_import will say so
   const auto read = Gguf::read(FileSource(*file));
-  if (!read) warnings.push_back(fmt::format("'{}' cannot be used as a model: {}", source.string(), read.error().message));
+  if (!read)
+    warnings.push_back(fmt::format("'{}' cannot be used as a model: {}", source.string(), read.error().message));
 }
 
 // Does the steps one by one and remembers how to take each back.
@@ -141,8 +143,7 @@ class Importer {
 
   Result<void> bring_in(const ImportStep& step) {
     switch (plan_.method) {
-      case ImportMethod::kCopy:
-        return copy(step);
+      case ImportMethod::kCopy: return copy(step);
       case ImportMethod::kMove: {
         const int error = system_.rename_to_free(step.source, step.target);
         if (error == EXDEV) return copy(step);
@@ -207,8 +208,9 @@ class Importer {
       const int failed = at->renamed ? system_.rename_to_free(at->step->target, at->step->source)
                                      : system_.remove_file(at->step->target);
       if (failed == 0) continue;
-      left += fmt::format("; '{}' could not be {}: {}", at->step->target.string(), at->renamed ? "moved back" : "removed",
-                          files::io_error("do so with", at->step->target, failed).message);
+      left +=
+          fmt::format("; '{}' could not be {}: {}", at->step->target.string(), at->renamed ? "moved back" : "removed",
+                      files::io_error("do so with", at->step->target, failed).message);
     }
     for (auto at = folders_.rbegin(); at != folders_.rend(); ++at) system_.remove_folder(*at);
     error.message += left.empty() ? "; nothing was imported" : left;
@@ -234,7 +236,8 @@ std::uint64_t ImportPlan::total_bytes() const {
 
 Result<void> check_import_name(std::string_view name, std::string_view what) {
   const auto refuse = [&](std::string_view why) {
-    return fail(ErrorCode::kInvalidRequest, fmt::format("the {} '{}' {}", what, utf8::repair(name.substr(0, 120)), why));
+    return fail(ErrorCode::kInvalidRequest,
+                fmt::format("the {} '{}' {}", what, utf8::repair(name.substr(0, 120)), why));
   };
   if (name.empty() || utf8::count(name) > kMaxNameLength) return refuse("must have 1 to 100 characters");
   if (!utf8::is_valid(name)) return refuse("is not UTF-8");
@@ -279,7 +282,8 @@ Result<ImportPlan> plan_import(const files::Path& file, const files::Path& model
   plan.folder = std::filesystem::absolute(models_folder, error).lexically_normal() / name.user / name.repo;
   const std::string first = absolute.filename().string();
   const FileName parsed = parse_file_name(first);
-  if (!parsed.is_gguf) plan.warnings.push_back(fmt::format("'{}' does not end in .gguf; it will not be found as a model", first));
+  if (!parsed.is_gguf)
+    plan.warnings.push_back(fmt::format("'{}' does not end in .gguf; it will not be found as a model", first));
   const auto siblings = model_files_in(absolute.parent_path());
   if (!siblings) return std::unexpected(siblings.error());
   const auto others = companions(first, parsed, *siblings);
@@ -302,7 +306,8 @@ Result<ImportPlan> plan_import(const files::Path& file, const files::Path& model
   return plan;
 }
 
-Result<ImportOutcome> run_import(const ImportPlan& plan, const files::CopyProgress& progress, files::FileSystem& system) {
+Result<ImportOutcome> run_import(const ImportPlan& plan, const files::CopyProgress& progress,
+                                 files::FileSystem& system) {
   return Importer(plan, progress, system).run();
 }
 

@@ -41,8 +41,8 @@ struct ImportStep {
 
 struct ImportPlan {
   ImportMethod method = ImportMethod::kMove;
-  files::Path folder;              // the target folder
-  std::vector<ImportStep> steps;   // the named file first
+  files::Path folder;                 // the target folder
+  std::vector<ImportStep> steps;      // the named file first
   std::vector<std::string> warnings;  // not a .gguf; not readable as one
   std::uint64_t total_bytes() const;
 };

@@ -29,15 +29,15 @@ struct ModelFile {
 };
 
 struct Quantization {
-  std::string name;                // "Q4_K_M"; empty where nothing says it
-  int bits = 0;                    // nominal bits per weight: 4 for Q4_K_M; 0 where unknown
-  double measured_bits = 0;        // tensor bytes over parameters
+  std::string name;          // "Q4_K_M"; empty where nothing says it
+  int bits = 0;              // nominal bits per weight: 4 for Q4_K_M; 0 where unknown
+  double measured_bits = 0;  // tensor bytes over parameters
 };
 
 struct ModelEntry {
   // "qwen2.5-7b-instruct", "publisher/model", "text-embedding-…": names the selected variant.
   std::string key;
-  std::string variant;             // "q4_k_m"; names this entry together with the key
+  std::string variant;  // "q4_k_m"; names this entry together with the key
   std::string variant_key() const { return key + "@" + variant; }
   // Where the model has several variants: the variant keys of all of them, and the one that the bare key
   // means. Empty otherwise.
@@ -45,37 +45,37 @@ struct ModelEntry {
   std::string selected_variant;
 
   ModelType type = ModelType::kLlm;
-  std::string publisher;           // the folder's name, as it is
+  std::string publisher;  // the folder's name, as it is
   std::string display_name;
-  std::string description;         // may be empty
+  std::string description;  // may be empty
   std::string architecture;
   std::string format = "gguf";
   Quantization quantization;
-  std::uint64_t size_bytes = 0;    // all files
-  std::string params_string;       // "8B", "26B-A4B"; empty where unknown
+  std::uint64_t size_bytes = 0;  // all files
+  std::string params_string;     // "8B", "26B-A4B"; empty where unknown
   std::uint64_t parameters = 0;
-  std::uint64_t weight_bytes = 0;  // tensors of all parts
+  std::uint64_t weight_bytes = 0;        // tensors of all parts
   std::uint64_t max_context_length = 0;  // 0 where the file does not say
   std::uint64_t embedding_length = 0;
   std::optional<std::uint64_t> pooling;  // llama.cpp's numbers: 0 none, 1 mean, 2 cls, 3 last, 4 rank
-  bool causal = true;              // false: every token sees all others, and there is no cache to keep
-  bool bundled = false;            // came with the program
-  bool vision = false;             // has a projector that sees images
+  bool causal = true;                    // false: every token sees all others, and there is no cache to keep
+  bool bundled = false;                  // came with the program
+  bool vision = false;                   // has a projector that sees images
   // What CatalogOptions::trained_for_tool_use found, or model.yaml says; nothing where neither does.
   std::optional<bool> trained_for_tool_use;
   std::int64_t modified_seconds = 0;  // of the first file, since 1970
 
-  std::filesystem::path path;      // what an engine loads: the file, or the first part
-  std::vector<ModelFile> parts;    // in order; one where the file is whole
+  std::filesystem::path path;    // what an engine loads: the file, or the first part
+  std::vector<ModelFile> parts;  // in order; one where the file is whole
   std::optional<ModelFile> projector;
-  std::string relative_path;       // "PUBLISHER/MODEL/FILE.gguf" below the models folder
-  std::string relative_folder;     // "PUBLISHER/MODEL"
+  std::string relative_path;    // "PUBLISHER/MODEL/FILE.gguf" below the models folder
+  std::string relative_folder;  // "PUBLISHER/MODEL"
 
-  std::string chat_template;       // model.yaml's, else the file's; empty where there is none
+  std::string chat_template;  // model.yaml's, else the file's; empty where there is none
   std::vector<std::pair<std::string, std::string>> named_templates;
   TokenizerFacts tokenizer;
   CacheShape cache;
-  ModelDefaults defaults;          // from model.yaml
+  ModelDefaults defaults;  // from model.yaml
 
   // Why the model cannot be loaded; empty for all that a listing shows.
   std::string error;

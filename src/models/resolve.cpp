@@ -1,6 +1,6 @@
 // Names to models, and the nearest keys where there is none (CatalogSnapshot).
-#include <algorithm>
 #include <fmt/core.h>
+#include <algorithm>
 #include <numeric>
 #include <set>
 
@@ -137,8 +137,8 @@ Result<ModelPtr> CatalogSnapshot::resolve(std::string_view model) const {
   const std::string shown = utf8::repair(model.substr(0, 200));
   if (model.empty()) return fail(ErrorCode::kModelNotFound, "no model was named", "model");
   if (model.size() > kMaxName) {
-    return fail(ErrorCode::kModelNotFound, fmt::format("the model's name has {} bytes, more than any can have",
-                                                       model.size()), "model");
+    return fail(ErrorCode::kModelNotFound,
+                fmt::format("the model's name has {} bytes, more than any can have", model.size()), "model");
   }
   const std::string lower = small(model);
   const auto key_fits = [](const ModelEntry& entry, std::string_view name, bool by_end) {
@@ -175,7 +175,8 @@ Result<ModelPtr> CatalogSnapshot::resolve(std::string_view model) const {
     if (key_fits(*entry, lower, true) || has_path(*entry, lower, true) || file_names(*entry).contains(lower)) {
       return fail(ErrorCode::kModelLoadFailed,
                   fmt::format("the model '{}' is on disk and cannot be used: {}: {}", shown, entry->relative_path,
-                              entry->error), "model");
+                              entry->error),
+                  "model");
     }
   }
   if (models_.empty()) {
@@ -184,11 +185,13 @@ Result<ModelPtr> CatalogSnapshot::resolve(std::string_view model) const {
                 "model");
   }
   if (const auto near = nearest_keys(models_, model); !near.empty()) {
-    return fail(ErrorCode::kModelNotFound, fmt::format("there is no model '{}'; did you mean {}? lms ls shows all",
-                                                       shown, quoted_list(near, "or")), "model");
+    return fail(
+        ErrorCode::kModelNotFound,
+        fmt::format("there is no model '{}'; did you mean {}? lms ls shows all", shown, quoted_list(near, "or")),
+        "model");
   }
-  return fail(ErrorCode::kModelNotFound, fmt::format("there is no model '{}'; lms ls shows those that there are", shown),
-              "model");
+  return fail(ErrorCode::kModelNotFound,
+              fmt::format("there is no model '{}'; lms ls shows those that there are", shown), "model");
 }
 
 }  // namespace atelier::models

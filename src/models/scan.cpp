@@ -23,6 +23,7 @@ class Scanner {
         found.model = model;
         found.bundled = root.bundled;
         seen_.clear();
+        enter(folder);
         model_folder(folder, name + "/" + model, "", 0, found);
         if (!found.files.empty()) scan_.folders.push_back(std::move(found));
       }
@@ -44,16 +45,23 @@ class Scanner {
     return std::move(*entries);
   }
 
+  // False where the folder was looked into already: a link leads back to it.
+  bool enter(const files::Path& folder) {
+    const auto identity = files::identity(folder);
+    return identity && seen_.emplace(identity->device, identity->inode).second;
+  }
+
   // What the entry leads to; nothing, and a problem where it matters, where it leads nowhere.
   std::optional<files::Status> followed(const files::Path& path, bool matters) {
     const auto status = files::path_status(path);
     if (status) return *status;
     // A file that went away since the folder was read is not worth a word; a link into nothing is.
     if (matters && files::link_status(path)) {
-      problem(Problem::Kind::kBroken, path, status.error().code == ErrorCode::kNotFound
-                                                ? std::string("the symbolic link leads to nothing; remove it, or put "
-                                                              "the file back")
-                                                : status.error().message);
+      problem(Problem::Kind::kBroken, path,
+              status.error().code == ErrorCode::kNotFound
+                  ? std::string("the symbolic link leads to nothing; remove it, or put "
+                                "the file back")
+                  : status.error().message);
     }
     return std::nullopt;
   }
@@ -73,8 +81,10 @@ class Scanner {
       if (status && status->kind == files::Kind::kFolder) {
         found.emplace_back(entry.name, path);
       } else if (status && gguf) {
-        problem(Problem::Kind::kWarning, path, fmt::format("the file is not where models are looked for; {}, or use "
-                                                           "lms import", advice));
+        problem(Problem::Kind::kWarning, path,
+                fmt::format("the file is not where models are looked for; {}, or use "
+                            "lms import",
+                            advice));
       }
     }
     return found;
@@ -106,13 +116,14 @@ class Scanner {
     }
     if (depth == kMaxDepth) return;
     for (const std::string& name : below) {
+      if (!enter(folder / name)) continue;
       model_folder(folder / name, relative + "/" + name, subfolder.empty() ? name : subfolder + "/" + name, depth + 1,
                    found);
     }
   }
 
   void add(ScannedFile file, ScannedFolder& found) {
-    // A link that leads back into its own folder shows the same file again.
+    // Two links to one file are one file.
     if (!seen_.emplace(file.identity.device, file.identity.inode).second) return;
     if (++file_count_ > kMaxFiles) {
       if (file_count_ == kMaxFiles + 1) {
@@ -124,7 +135,7 @@ class Scanner {
   }
 
   Scan scan_;
-  std::set<std::pair<std::uint64_t, std::uint64_t>> seen_;
+  std::set<std::pair<std::uint64_t, std::uint64_t>> seen_;  // device and inode, below one MODEL folder
   std::size_t file_count_ = 0;
 };
 

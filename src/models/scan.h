@@ -24,7 +24,7 @@ struct ScannedFile {
   std::string relative_path;  // below the root, with '/'
   std::string subfolder;      // below MODEL; mostly empty
   FileName name;
-  files::Identity identity;   // of what a link leads to
+  files::Identity identity;  // of what a link leads to
   friend bool operator==(const ScannedFile& a, const ScannedFile& b) {
     return a.path == b.path && a.identity == b.identity;
   }
@@ -34,7 +34,7 @@ struct ScannedFolder {
   std::string publisher;
   std::string model;
   bool bundled = false;
-  std::vector<ScannedFile> files;   // .gguf, in the order of their paths
+  std::vector<ScannedFile> files;  // .gguf, in the order of their paths
   std::optional<ScannedFile> yaml;
   friend bool operator==(const ScannedFolder&, const ScannedFolder&) = default;
 };

@@ -15,11 +15,11 @@ class FaultyFileSystem : public files::FileSystem {
   int fail_at = std::numeric_limits<int>::max();
   int error = ENOSPC;
   bool keeps_failing = true;
-  bool removing_fails = false;       // remove_file and remove_folder give EACCES
-  bool other_file_system = false;    // rename_to_free gives EXDEV between folders
+  bool removing_fails = false;                                           // remove_file and remove_folder give EACCES
+  bool other_file_system = false;                                        // rename_to_free gives EXDEV between folders
   std::size_t most_per_write = std::numeric_limits<std::size_t>::max();  // short writes
   std::uint64_t free_bytes = std::numeric_limits<std::uint64_t>::max();
-  int calls = 0;                     // that change something
+  int calls = 0;  // that change something
 
   int create(const files::Path& path, mode_t mode, int& descriptor) override {
     const int fault = next();
@@ -60,9 +60,7 @@ class FaultyFileSystem : public files::FileSystem {
     const int fault = next();
     return fault != 0 ? fault : FileSystem::make_folder(path);
   }
-  int remove_file(const files::Path& path) override {
-    return removing_fails ? EACCES : FileSystem::remove_file(path);
-  }
+  int remove_file(const files::Path& path) override { return removing_fails ? EACCES : FileSystem::remove_file(path); }
   int remove_folder(const files::Path& path) override {
     return removing_fails ? EACCES : FileSystem::remove_folder(path);
   }

@@ -54,7 +54,8 @@ TEST(Files, SaysWhatWhereAndWhatToDo) {
   EXPECT_THAT(absent.error().message, HasSubstr("No such file"));
   const Error full = io_error("write", "/some/file", ENOSPC);
   EXPECT_EQ(full.code, ErrorCode::kIo);
-  EXPECT_EQ(full.message, "cannot write '/some/file': No space left on device; free some space on that disk and try again");
+  EXPECT_EQ(full.message,
+            "cannot write '/some/file': No space left on device; free some space on that disk and try again");
   const auto wrong_kind = ReadableFile::open(folder.path());
   ASSERT_FALSE(wrong_kind);
   EXPECT_THAT(wrong_kind.error().message, HasSubstr("is not a file"));
