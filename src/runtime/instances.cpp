@@ -348,7 +348,6 @@ asio::awaitable<void> Registry::run(std::shared_ptr<Registry> self, TaskPtr task
   }
   if (!result && self->shutting_down_) result = std::unexpected(shutting_down());
   task->result = std::move(result);
-  task->progress.clear();
   self->tasks_.remove(task);
   self->changed_.notify();
 }
