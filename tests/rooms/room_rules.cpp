@@ -93,7 +93,8 @@ std::optional<std::string> check_include(const RoomRules& rules, const SourceTre
   const bool ours = tree.contains(include) || include.ends_with(".pb.h");
   if (!ours || !rules.edges.contains(target) || target == room) return std::nullopt;
   if (rules.edges.at(room).contains(target)) return std::nullopt;
-  return fmt::format("{} may not include {} ({}); the allowed edges are in docs/architecture.md", room, target, include);
+  return fmt::format("{} may not include {} ({}); the allowed edges are in docs/architecture.md", room, target,
+                     include);
 }
 
 }  // namespace

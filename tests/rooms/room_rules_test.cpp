@@ -56,13 +56,9 @@ TEST(Rooms, EveryIncludeOfTheTreeFollowsTheTables) {
   EXPECT_TRUE(violations.empty()) << joined(violations);
 }
 
-TEST(Rooms, ArrowsRunDownwardOnly) {
-  EXPECT_THAT(find_cycle(real_rules()), IsEmpty());
-}
+TEST(Rooms, ArrowsRunDownwardOnly) { EXPECT_THAT(find_cycle(real_rules()), IsEmpty()); }
 
-TEST(Rooms, BaseIncludesNobody) {
-  EXPECT_THAT(real_rules().edges.at("base"), IsEmpty());
-}
+TEST(Rooms, BaseIncludesNobody) { EXPECT_THAT(real_rules().edges.at("base"), IsEmpty()); }
 
 TEST(Rooms, AllFilesOfSourceFoldersAreCppOrBuildFiles) {
   // What read_tree does not read must not hold C++ under another name.
@@ -121,7 +117,8 @@ TEST(RoomRules, LibrariesInTheirRoomsAreFine) {
 }
 
 TEST(RoomRules, IncludesInCommentsDoNotCount) {
-  const auto includes = includes_of("// #include \"a/b.h\"\n/* #include <c.h>\n#include <d.h> */\n#include <e.h>  // why\n");
+  const auto includes =
+      includes_of("// #include \"a/b.h\"\n/* #include <c.h>\n#include <d.h> */\n#include <e.h>  // why\n");
   ASSERT_EQ(includes.size(), 1u);
   EXPECT_EQ(includes[0].path, "e.h");
   EXPECT_EQ(includes[0].line, 4);
@@ -141,9 +138,10 @@ TEST(RoomRules, MissingTableIsReported) {
 
 TEST(RoomRules, UnknownRoomInARowIsReported) {
   std::vector<std::string> problems;
-  read_rules("<!-- table: rooms -->\n| room | may include |\n|---|---|\n| base | cellar |\n\n"
-             "<!-- table: libraries -->\n| header | only in |\n|---|---|\n| x.h | base |\n",
-             problems);
+  read_rules(
+      "<!-- table: rooms -->\n| room | may include |\n|---|---|\n| base | cellar |\n\n"
+      "<!-- table: libraries -->\n| header | only in |\n|---|---|\n| x.h | base |\n",
+      problems);
   EXPECT_THAT(problems, ElementsAre(HasSubstr("cellar")));
 }
 
