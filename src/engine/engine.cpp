@@ -259,6 +259,21 @@ void Engine::submit_embed(std::uint64_t id, Result<EmbedRequest> request) {
     send_error(id, request.error());
     return;
   }
+  for (std::size_t i = 0; i < request->inputs.size(); ++i) {
+    const std::size_t tokens = request->inputs[i].size();
+    if (tokens <= model_->context_length()) continue;
+    wire::FromEngine answer;
+    answer.set_id(id);
+    wire::Error& error = *answer.mutable_error();
+    error.set_kind(wire::ERROR_CONTEXT_LENGTH_EXCEEDED);
+    error.set_message(fmt::format("Input {} has {} tokens, but the context holds {}. Shorten it, or ask for truncation",
+                                  i, tokens, model_->context_length()));
+    error.set_param("inputs");
+    error.set_prompt_tokens(tokens);
+    error.set_context_length(model_->context_length());
+    send(answer);
+    return;
+  }
   embedder_->submit(std::move(*request));
 }
 
@@ -349,13 +364,7 @@ Result<EmbedRequest> Engine::prepare_embed(const wire::ToEngine& message) const 
     if (ids->empty()) {
       return fail(ErrorCode::kInvalidRequest, fmt::format("Input {} has no tokens", i), "inputs");
     }
-    if (ids->size() > limit && !embed.truncate()) {
-      return fail(ErrorCode::kContextLengthExceeded,
-                  fmt::format("Input {} has {} tokens, but the context holds {}. Shorten it, or ask for truncation", i,
-                              ids->size(), limit),
-                  "inputs");
-    }
-    if (ids->size() > limit) {
+    if (ids->size() > limit && embed.truncate()) {
       // What the vocabulary puts at the end stays there.
       const std::size_t kept_end = is_text ? std::min(vocabulary.suffix().size(), limit) : 0;
       ids->erase(ids->begin() + static_cast<std::ptrdiff_t>(limit - kept_end),

@@ -2,6 +2,9 @@
 
 #include <llama.h>
 
+#include <cstdlib>
+#include <string>
+
 #include "engine/model_loader.h"
 #include "wire/engine.pb.h"
 
@@ -51,13 +54,19 @@ void Model::describe(wire::LoadConfig& config, wire::ModelInfo& info) const {
   const llama_model* model = model_.get();
   char description[256] = "";
   llama_model_desc(model, description, sizeof description);
-  info.set_architecture(metadata(model, "general.architecture"));
+  const std::string architecture = metadata(model, "general.architecture");
+  info.set_architecture(architecture);
   info.set_description(description);
   info.set_parameter_count(llama_model_n_params(model));
   info.set_size_bytes(llama_model_size(model));
-  info.set_trained_context_length(static_cast<std::uint32_t>(std::max(0, llama_model_n_ctx_train(model))));
-  info.set_embedding_length(static_cast<std::uint32_t>(std::max(0, llama_model_n_embd(model))));
-  info.set_layer_count(static_cast<std::uint32_t>(std::max(0, llama_model_n_layer(model))));
+  // A model of which only the vocabulary was loaded knows nothing of its sizes but what the file says.
+  const auto size = [&](std::int32_t known, const char* key) {
+    if (known > 0) return static_cast<std::uint32_t>(known);
+    return static_cast<std::uint32_t>(std::strtoul(metadata(model, (architecture + key).c_str()).c_str(), nullptr, 10));
+  };
+  info.set_trained_context_length(size(llama_model_n_ctx_train(model), ".context_length"));
+  info.set_embedding_length(size(llama_model_n_embd(model), ".embedding_length"));
+  info.set_layer_count(size(llama_model_n_layer(model), ".block_count"));
   info.set_has_encoder(llama_model_has_encoder(model));
   if (context_ && llama_get_memory(context_.get()) != nullptr) {
     info.set_can_shift(llama_memory_can_shift(llama_get_memory(context_.get())));

@@ -121,7 +121,7 @@ Result<std::unique_ptr<Model>> ModelLoader::run() {
     warm_up();
   } else {
     // Counts are checked against the context that a full load would give by default.
-    const auto trained = static_cast<std::uint32_t>(std::max(0, llama_model_n_ctx_train(out_->model_.get())));
+    const std::uint32_t trained = meta_number("context_length", kDefaultContextLength);
     const std::uint32_t wished = config_.context_length();
     out_->context_length_ = wished > 0 ? wished : std::min(kDefaultContextLength, trained);
     config_.set_context_length(out_->context_length_);
