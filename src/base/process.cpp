@@ -320,8 +320,10 @@ void Child::signal(int number) {
 void Child::end() {
   if (pid_ == 0 || detached_ || reap()) return;
   signal(SIGKILL);
+  // By number, which is ours until it is reaped: on a pidfd that an event loop made non-blocking, waitid would not
+  // wait (EAGAIN).
   siginfo_t info = {};
-  while (waitid(kWaitPidfd, static_cast<id_t>(pidfd_.get()), &info, WEXITED) != 0 && errno == EINTR) {
+  while (waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED) != 0 && errno == EINTR) {
   }
 }
 

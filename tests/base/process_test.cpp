@@ -158,6 +158,17 @@ TEST(Process, DestructorKillsAndReaps) {
   EXPECT_EQ(errno, ESRCH) << "a zombie would still take signals";
 }
 
+TEST(Process, DestructorWaitsAlsoWhenAnEventLoopWatchesTheProcess) {
+  int pid = 0;
+  {
+    auto child = spawn(shell("exec sleep 1000"));
+    ASSERT_TRUE(child);
+    pid = child->pid();
+    ASSERT_EQ(fcntl(child->exit_fd(), F_SETFL, O_NONBLOCK), 0);  // as asio does
+  }
+  EXPECT_EQ(kill(pid, 0), -1);
+}
+
 TEST(Process, MovedFromChildLeavesTheProcessAlone) {
   auto child = spawn(shell("exec sleep 1000"));
   ASSERT_TRUE(child);
