@@ -408,6 +408,15 @@ void dump_string_to(std::string& out, std::string_view text, bool ensure_ascii) 
   out += '"';
 }
 
+double shortest_double(float value) {
+  if (!std::isfinite(value)) return static_cast<double>(value);
+  std::array<char, 32> buffer;
+  const char* end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value).ptr;
+  double result = 0;
+  std::from_chars(buffer.data(), end, result);
+  return result;
+}
+
 std::string python_repr(double value) {
   if (std::isnan(value)) return "nan";
   if (std::isinf(value)) return value < 0 ? "-inf" : "inf";

@@ -160,6 +160,9 @@ void dump_to(std::string& out, const Value& value, const DumpOptions& options = 
 // Text as a JSON string with its quotes.
 void dump_string_to(std::string& out, std::string_view text, bool ensure_ascii = false);
 
+// The double with the shortest text that reads back as this float: 0.1f becomes 0.1, not 0.10000000149011612.
+double shortest_double(float value);
+
 // A double as Python's repr gives it: "0.7", "1.0", "1e+22", "inf", "nan".
 std::string python_repr(double value);
 

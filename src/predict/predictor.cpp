@@ -240,6 +240,45 @@ awaitable<Result<prompt::RenderedPrompt>> render(const prompt::ChatTemplate& cha
   co_return co_await run_on(pool, on_pool);
 }
 
+// Cells that the answer should find free: what it may need, at most a quarter of the context.
+std::uint64_t room_for_answer(const GenerationOptions& options, std::uint64_t context_length) {
+  return options.max_tokens > 0 ? std::min(options.max_tokens, context_length / 4) : context_length / 8;
+}
+
+// Drops as few turns as make the conversation fit, as the request's policy says. What cannot fit is left to the
+// engine to refuse, with the numbers.
+awaitable<Result<void>> shorten(ChatRequest& request, runtime::Instance& instance, const prompt::ChatTemplate& chat_template,
+                                boost::asio::any_io_executor pool) {
+  const std::uint64_t context_length = instance.info().config.context_length.value_or(0);
+  if (context_length == 0) co_return Result<void>();
+  const std::uint64_t budget = context_length - room_for_answer(request.options, context_length);
+
+  // versions[k]: the conversation after k drops. More drops never make it longer, so the first that fits is found by
+  // halving.
+  std::vector<std::vector<prompt::Message>> versions{request.messages};
+  for (auto messages = request.messages; drop_messages(messages, request.overflow);) versions.push_back(messages);
+  std::size_t least = 0;
+  std::size_t most = versions.size() - 1;
+  std::size_t probe = 0;  // most conversations fit as they are
+  while (least < most || probe == 0) {
+    const Result<prompt::RenderedPrompt> rendered =
+        co_await render(chat_template, versions[probe], request.template_variables, pool);
+    if (!rendered) co_return std::unexpected(rendered.error());
+    std::vector<runtime::PromptSegment> segments = to_segments(*rendered);
+    const Result<std::uint64_t> tokens = co_await instance.count(std::move(segments), true);
+    if (!tokens) co_return std::unexpected(tokens.error());
+    if (*tokens <= budget) {
+      most = probe;
+    } else {
+      least = std::min(probe + 1, most);
+    }
+    if (least >= most) break;
+    probe = (least + most) / 2;
+  }
+  request.messages = std::move(versions[most]);
+  co_return Result<void>();
+}
+
 awaitable<Result<void>> run_chat(std::shared_ptr<Work> work, ModelService& models, boost::asio::any_io_executor pool,
                                  ChatRequest request) {
   const Result<AcquiredModel> model = co_await acquire(work, models, request.model, request.options.ttl);
@@ -247,18 +286,13 @@ awaitable<Result<void>> run_chat(std::shared_ptr<Work> work, ModelService& model
   const auto chat_template = models.chat_template(*model->entry);
   if (!chat_template) co_return std::unexpected(chat_template.error());
 
-  Result<prompt::RenderedPrompt> rendered;
-  while (true) {
-    rendered = co_await render(**chat_template, request.messages, request.template_variables, pool);
-    if (!rendered) co_return std::unexpected(rendered.error());
-    if (request.overflow == ContextOverflow::kStopAtLimit) break;
-    const std::uint32_t context_length = model->instance->info().config.context_length.value_or(0);
-    std::vector<runtime::PromptSegment> segments = to_segments(*rendered);
-    const Result<std::uint64_t> tokens = co_await model->instance->count(std::move(segments), true);
-    if (!tokens) co_return std::unexpected(tokens.error());
-    if (context_length == 0 || *tokens < context_length) break;
-    if (!drop_messages(request.messages, request.overflow)) break;  // the engine refuses it, with the numbers
+  if (request.overflow != ContextOverflow::kStopAtLimit) {
+    const Result<void> shortened = co_await shorten(request, *model->instance, **chat_template, pool);
+    if (!shortened) co_return shortened;
   }
+  const Result<prompt::RenderedPrompt> rendered =
+      co_await render(**chat_template, request.messages, request.template_variables, pool);
+  if (!rendered) co_return std::unexpected(rendered.error());
 
   runtime::GenerateRequest generate = base_request(request.options, *model->entry);
   generate.prompt = to_segments(*rendered);

@@ -24,7 +24,7 @@ json::Value byte_values(const std::string& bytes) {
 
 json::Value logprob_entry(const std::string& bytes, std::optional<float> logprob) {
   return json::Object{{"token", token_text(bytes)},
-                      {"logprob", logprob ? json::Value(static_cast<double>(*logprob)) : json::Value()},
+                      {"logprob", logprob ? json::Value(json::shortest_double(*logprob)) : json::Value()},
                       {"bytes", byte_values(bytes)}};
 }
 
@@ -102,11 +102,11 @@ void TextLogprobs::add(const std::vector<predict::Token>& tokens) {
   for (const predict::Token& token : tokens) {
     const std::string text = token_text(token.bytes);
     tokens_.emplace_back(text);
-    logprobs_.push_back(token.logprob ? json::Value(static_cast<double>(*token.logprob)) : json::Value());
+    logprobs_.push_back(token.logprob ? json::Value(json::shortest_double(*token.logprob)) : json::Value());
     if (token.logprob) {
       json::Object top;
       for (const predict::TokenLogprob& other : token.top) {
-        top.set(token_text(other.bytes), static_cast<double>(other.logprob));
+        top.set(token_text(other.bytes), json::shortest_double(other.logprob));
       }
       top_.emplace_back(std::move(top));
     } else {

@@ -68,7 +68,7 @@ std::string little_endian_base64(const std::vector<float>& vector) {
 json::Value embedding_numbers(const std::vector<float>& vector) {
   json::Array numbers;
   numbers.reserve(vector.size());
-  for (const float value : vector) numbers.emplace_back(static_cast<double>(value));
+  for (const float value : vector) numbers.emplace_back(json::shortest_double(value));
   return numbers;
 }
 
