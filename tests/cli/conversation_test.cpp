@@ -4,17 +4,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <utmp.h>
 
-#include <filesystem>
+#include <atomic>
 #include <future>
-#include <mutex>
 
 #include "base/json.h"
-#include "tests/cli/terminal.h"
+#include "tests/cli/program_in_terminal.h"
 #include "tests/client/loopback_server.h"
 
 namespace atelier::cli {
@@ -93,29 +88,9 @@ class ChatServer {
 
 class ChatInTerminal : public testing::Test {
  protected:
-  ChatInTerminal() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "atelier-chat-XXXXXX").string();
-    home_ = ::mkdtemp(pattern.data());
-    std::string port = std::to_string(server_.port());
-    child_ = ::fork();
-    if (child_ == 0) {
-      ::setenv("ATELIER_HOME", home_.c_str(), 1);
-      ::setenv("TERM", "xterm", 1);
-      ::setenv("NO_COLOR", "1", 1);
-      ::close(terminal_.person_side());
-      ::login_tty(terminal_.program_side());
-      ::execl(ATELIER_LMS, "lms", "chat", "--port", port.c_str(), static_cast<char*>(nullptr));
-      ::_exit(127);
-    }
+  ChatInTerminal() : program_({"chat", "--port", std::to_string(server_.port())}), terminal_(program_.terminal()) {
     terminal_.wait_for("Chatting with Test Model");
     wait_for_prompt();
-  }
-  ~ChatInTerminal() override {
-    if (child_ > 0) {
-      ::kill(child_, SIGKILL);
-      ::waitpid(child_, nullptr, 0);
-    }
-    std::filesystem::remove_all(home_);
   }
 
   // The editor asks the terminal to mark pasted text just before it reads.
@@ -123,17 +98,11 @@ class ChatInTerminal : public testing::Test {
     terminal_.wait_for("\x1b[?2004h");
     terminal_.wait_for("› ");
   }
-  int exit_code() {
-    int status = 0;
-    ::waitpid(child_, &status, 0);
-    child_ = 0;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
+  int exit_code() { return program_.exit_code(); }
 
   ChatServer server_;
-  test::Terminal terminal_;
-  std::filesystem::path home_;
-  pid_t child_ = 0;
+  test::ProgramInTerminal program_;
+  test::Terminal& terminal_;
 };
 
 TEST_F(ChatInTerminal, KeepsTheConversation) {
