@@ -220,6 +220,7 @@ class GgufParser {
   std::uint64_t kept_left_;
   std::uint64_t pair_total_ = 0;
   std::uint64_t tensor_total_ = 0;
+  std::uint64_t next_offset_ = 0;  // where the next tensor's data must begin
 };
 
 bool GgufParser::header() {
@@ -423,10 +424,13 @@ bool GgufParser::tensor(std::set<std::string, std::less<>>& names) {
     return false;
   }
   tensor.bytes = blocks * type->block_bytes;
-  if (tensor.offset % out_.alignment_ != 0) {
-    in_.fail_at(begin, fmt::format("{} begins at {}, a multiple of {} expected", what, tensor.offset, out_.alignment_));
+  // Tensors lie one after the other in the order of their descriptions, each at a multiple of the alignment.
+  if (tensor.offset != next_offset_) {
+    in_.fail_at(begin, fmt::format("the data of {} begins at {}, {} expected", what, tensor.offset, next_offset_));
     return false;
   }
+  // At most 131,072 tensors of at most the file's size: this does not wrap for any file that can be.
+  next_offset_ += (tensor.bytes + out_.alignment_ - 1) / out_.alignment_ * out_.alignment_;
   if (!names.insert(tensor.name).second) {
     in_.fail_at(begin, what + " is there twice");
     return false;
