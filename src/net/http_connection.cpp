@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <new>
 #include <utility>
 
 #include "base/ids.h"
@@ -36,6 +37,19 @@ bool is_loopback(const asio::ip::address& address) {
 bool worth_dropping(const RequestHead& head, const Error& refusal) {
   if (head.chunked || head.expects_continue || refusal.code == ErrorCode::kBodyTooLarge) return false;
   return head.content_length.value_or(0) <= kDropBytes;
+}
+
+// Moves what has come of the body from `input` into it.
+Result<void> take_body(RequestParser& parser, const RequestHead& head, std::string& input, std::string& body) {
+  try {
+    auto taken = parser.parse_body(input, body);
+    if (!taken) return std::unexpected(std::move(taken.error()));
+    input.erase(0, *taken);
+    if (body.size() >= kTrustAfter && head.content_length) body.reserve(*head.content_length);
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::kOverloaded, "There is not enough memory for the request's body.");
+  }
+  return {};
 }
 
 Response plain_error(const Error& error) {
@@ -315,14 +329,12 @@ asio::awaitable<Result<void>> HttpConnection::read_body(RequestParser& parser, c
   auto last_byte = started;
   while (true) {
     const std::size_t before = body.size();
-    auto taken = parser.parse_body(input, body);
-    if (!taken) co_return std::unexpected(std::move(taken.error()));
-    input.erase(0, *taken);
+    auto taken = take_body(parser, head, input, body);
+    if (!taken) co_return taken;
     if (!share.grow(body.size() - before)) {
       co_return fail(ErrorCode::kOverloaded, "The server holds too many large requests at once. Try again later.");
     }
     if (parser.done()) co_return Result<void>{};
-    if (body.size() >= kTrustAfter && head.content_length) body.reserve(*head.content_length);
     const std::chrono::seconds earned(body.size() / std::max<std::uint64_t>(limits().body_bytes_per_second, 1));
     const auto deadline = std::min(last_byte, started + earned) + limits().body_stall;
     const Input news = co_await socket_->wait_input(deadline);

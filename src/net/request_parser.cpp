@@ -81,101 +81,88 @@ Result<std::optional<std::size_t>> HeaderScanner::scan(std::string_view buffer) 
   return std::nullopt;
 }
 
-// Beast's events, collected. Its own rules stay in force; ours come after parse_head.
-class RequestParser::Grammar : public http::basic_parser<true> {
+namespace {
+
+// Beast's events, collected; only those of the header come.
+class HeaderGrammar : public http::basic_parser<true> {
  public:
-  RequestHead head;
-  std::string* body = nullptr;
-  bool in_trailer = false;  // fields after the last chunk are dropped: nothing here needs them
-  std::size_t field_limit = 0;
-  bool too_many_fields = false;
+  HeaderGrammar(RequestHead& head, std::size_t field_limit) : head_(head), field_limit_(field_limit) {
+    eager(false);  // stop at the header's end
+    body_limit(boost::none);
+    header_limit(std::numeric_limits<std::uint32_t>::max());  // HeaderScanner has bounded it
+  }
+
+  bool too_many_fields() const { return too_many_fields_; }
 
  private:
   void on_request_impl(http::verb, boost::beast::string_view method, boost::beast::string_view target, int version,
                        ParseCode& error) override {
     error = {};
-    if (version != 10 && version != 11) error = http::error::bad_version;
-    head.method = view(method);
-    head.target = view(target);
-    head.http_minor = version - 10;
+    head_.method = view(method);
+    head_.target = view(target);
+    head_.http_minor = version - 10;  // Beast takes 10 and 11 only
   }
-  void on_response_impl(int, boost::beast::string_view, int, ParseCode& error) override { error = {}; }
   void on_field_impl(http::field, boost::beast::string_view name, boost::beast::string_view value,
                      ParseCode& error) override {
     error = {};
-    if (in_trailer) return;
-    if (head.headers.size() >= field_limit) {
-      too_many_fields = true;
+    too_many_fields_ = head_.headers.size() >= field_limit_;
+    if (too_many_fields_) {
       error = http::error::header_limit;
-      return;
+    } else {
+      head_.headers.add(std::string(view(name)), std::string(view(value)));
     }
-    head.headers.add(std::string(view(name)), std::string(view(value)));
   }
-  void on_header_impl(ParseCode& error) override {
-    error = {};
-    in_trailer = true;
-  }
+  void on_header_impl(ParseCode& error) override { error = {}; }
+  void on_finish_impl(ParseCode& error) override { error = {}; }
+
+  // A parser of whole messages would need these.
+  void on_response_impl(int, boost::beast::string_view, int, ParseCode& error) override { error = {}; }
   void on_body_init_impl(boost::optional<std::uint64_t> const&, ParseCode& error) override { error = {}; }
-  std::size_t on_body_impl(boost::beast::string_view data, ParseCode& error) override {
+  std::size_t on_body_impl(boost::beast::string_view, ParseCode& error) override {
     error = {};
-    body->append(data.data(), data.size());
-    return data.size();
+    return 0;
   }
   void on_chunk_header_impl(std::uint64_t, boost::beast::string_view, ParseCode& error) override { error = {}; }
-  std::size_t on_chunk_body_impl(std::uint64_t, boost::beast::string_view data, ParseCode& error) override {
+  std::size_t on_chunk_body_impl(std::uint64_t, boost::beast::string_view, ParseCode& error) override {
     error = {};
-    body->append(data.data(), data.size());
-    return data.size();
+    return 0;
   }
-  void on_finish_impl(ParseCode& error) override { error = {}; }
+
+  RequestHead& head_;
+  std::size_t field_limit_;
+  bool too_many_fields_ = false;
 };
 
-RequestParser::RequestParser(const ParserLimits& limits) : grammar_(std::make_unique<Grammar>()), limits_(limits) {
-  grammar_->eager(false);
-  grammar_->body_limit(limits.body_bytes);
-  grammar_->header_limit(std::numeric_limits<std::uint32_t>::max());  // HeaderScanner has bounded it
-  grammar_->field_limit = limits.header_count;
-}
-
-RequestParser::~RequestParser() = default;
+}  // namespace
 
 Result<void> RequestParser::parse_head(std::string_view header, RequestHead& head) {
+  HeaderGrammar grammar(head, limits_.header_count);
   ParseCode error;
-  grammar_->put(boost::asio::buffer(header.data(), header.size()), error);
-  head = std::move(grammar_->head);
-  if (grammar_->too_many_fields) {
+  grammar.put(boost::asio::buffer(header.data(), header.size()), error);
+  if (grammar.too_many_fields()) {
     return fail(ErrorCode::kHeadersTooLarge,
                 "The request has more than " + std::to_string(limits_.header_count) + " header fields.");
   }
-  if (error && error != http::error::body_limit) return malformed(error.message());
+  if (error) return malformed(error.message());
+  if (!grammar.is_header_done()) return malformed("an incomplete header");
   if (auto framing = read_framing(head); !framing) return framing;
   if (auto expectation = read_expectation(head); !expectation) return expectation;
   const std::size_t hosts = head.headers.count("host");
   if (hosts > 1 || (hosts == 0 && head.http_minor > 0)) return malformed("not exactly one Host field");
-  head.keep_alive = grammar_->keep_alive();
-  if (!error && !grammar_->is_header_done()) return malformed("an incomplete header");
+  head.keep_alive = grammar.keep_alive();
+  if (head.chunked) chunks_.emplace(limits_.body_bytes);
+  left_ = head.content_length.value_or(0);
   return {};
 }
 
 Result<std::size_t> RequestParser::parse_body(std::string_view input, std::string& body) {
-  grammar_->body = &body;
-  std::size_t taken = 0;
-  while (!grammar_->is_done() && taken < input.size()) {
-    ParseCode error;
-    taken += grammar_->put(boost::asio::buffer(input.data() + taken, input.size() - taken), error);
-    if (error == http::error::need_more) break;
-    if (error == http::error::body_limit) {
-      return fail(ErrorCode::kBodyTooLarge,
-                  "The request's body is larger than " + std::to_string(limits_.body_bytes) + " bytes.");
-    }
-    if (error) return malformed(error.message());
-  }
-  if (!grammar_->is_done() && input.size() - taken > kMaxPending) {
-    return malformed("a chunk header or trailer that is too long");
-  }
-  return taken;
+  if (chunks_) return chunks_->decode(input, body);
+  const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(left_, input.size()));
+  body.append(input, 0, count);
+  left_ -= count;
+  return count;
 }
 
-bool RequestParser::done() const { return grammar_->is_done(); }
+bool RequestParser::done() const { return chunks_ ? chunks_->done() : left_ == 0; }
 
 }  // namespace atelier::net

@@ -1,17 +1,17 @@
-// HTTP/1.1 requests from bytes (RFC 9112), for the server's side of one connection. Boost.Beast's parser does
-// the grammar; on top of it stands what a server needs that may have another program in front of it: every
-// leniency by which two parsers could see two different requests in the same bytes (request smuggling) is
-// refused. No sockets and no clocks here: bytes in, values out.
+// HTTP/1.1 requests from bytes (RFC 9112), for the server's side of one connection. Boost.Beast's parser does the
+// header's grammar; on top of it stands what a server needs that may have another program in front of it: every
+// leniency by which two parsers could see two different requests in the same bytes (request smuggling) is refused. No
+// sockets and no clocks here: bytes in, values out.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/error.h"
+#include "net/chunk_decoder.h"
 #include "net/http_message.h"
 
 namespace atelier::net {
@@ -54,28 +54,21 @@ struct ParserLimits {
 // One request. Call parse_head once with the whole header, then parse_body until it says that it is done.
 class RequestParser {
  public:
-  explicit RequestParser(const ParserLimits& limits);
-  ~RequestParser();
-  RequestParser(const RequestParser&) = delete;
-  RequestParser& operator=(const RequestParser&) = delete;
+  explicit RequestParser(const ParserLimits& limits) : limits_(limits) {}
 
   // `header` is what HeaderScanner found. kInvalidRequest, or kHeadersTooLarge (too many fields); `head` then
-  // holds what was read before the fault. A Content-Length above the limit is left to the caller to refuse.
+  // holds what was read before the fault. A Content-Length above the body limit is left to the caller to refuse.
   Result<void> parse_head(std::string_view header, RequestHead& head);
 
-  // Takes body bytes from the front of `input`, appends the decoded ones to `body` and gives how many it took;
-  // the rest (an unfinished chunk header, at most kMaxPending bytes, or the next request) belongs in front of
-  // what arrives next. kInvalidRequest or kBodyTooLarge.
+  // Takes body bytes from the front of `input`, appends the decoded ones to `body` and gives how many it took: all,
+  // unless the body's end came first; the rest is the next request. kInvalidRequest or kBodyTooLarge.
   Result<std::size_t> parse_body(std::string_view input, std::string& body);
   bool done() const;
 
-  // Bytes of one chunk header, or of the trailer section.
-  static constexpr std::size_t kMaxPending = 16 * 1024;
-
  private:
-  class Grammar;
-  std::unique_ptr<Grammar> grammar_;
   ParserLimits limits_;
+  std::optional<ChunkDecoder> chunks_;
+  std::uint64_t left_ = 0;  // of a body with Content-Length
 };
 
 }  // namespace atelier::net

@@ -28,8 +28,8 @@ TEST(ParseHost, TakesNamesAddressesAndPorts) {
 }
 
 TEST(ParseHost, RefusesWhatIsNoHost) {
-  for (const char* host : {"", ":", ".", ":80", "[", "[::1", "::1", "[localhost]", "a b", "a/b", "a@b", "host:", "host:x",
-                           "host:65536", "host:-1", "host:80:80", "[::1]80", "h\xc3\xa4st"}) {
+  for (const char* host : {"", ":", ".", ":80", "[", "[::1", "::1", "[localhost]", "a b", "a/b", "a@b",
+                           "host:", "host:x", "host:65536", "host:-1", "host:80:80", "[::1]80", "h\xc3\xa4st"}) {
     const bool accepted = parse_host(host).has_value();
     EXPECT_EQ(accepted, std::string_view(host) == "host:") << host;  // RFC 3986 allows an empty port
   }
@@ -60,7 +60,7 @@ TEST(CheckOrigin, LoopbackAndOurselvesMayCome) {
            {"http://192.168.0.9", "192.168.0.9:80", true},
            {"https://192.168.0.9", "192.168.0.9:443", true},
            {"http://studio.local:1234", "studio.local:1234", true},
-           {"http://192.168.0.9:8080", "192.168.0.9:1234", false},   // another program on that machine
+           {"http://192.168.0.9:8080", "192.168.0.9:1234", false},  // another program on that machine
            {"http://rebound.example:1234", "rebound.example:1234", false},
            {"https://evil.example", "localhost:1234", false},
            {"http://localhost.evil.example", "localhost:1234", false},

@@ -103,6 +103,10 @@ const std::vector<std::pair<const char*, std::string>>& smuggling_cases() {
       {"chunk size before a letter", post("Transfer-Encoding: chunked\r\n", "2x\r\nab\r\n0\r\n\r\n")},
       {"chunk without its CR LF", post("Transfer-Encoding: chunked\r\n", "2\r\nabXX0\r\n\r\n")},
       {"chunk longer than its size", post("Transfer-Encoding: chunked\r\n", "2\r\nabc\r\n0\r\n\r\n")},
+      {"chunk size with a space", post("Transfer-Encoding: chunked\r\n", "2 \r\nab\r\n0\r\n\r\n")},
+      {"chunk size of many zeros", post("Transfer-Encoding: chunked\r\n", "00000000000000002\r\nab\r\n0\r\n\r\n")},
+      {"folded trailer", post("Transfer-Encoding: chunked\r\n", "0\r\nX-A: 1\r\n 2\r\n\r\n")},
+      {"trailer with a bare LF", post("Transfer-Encoding: chunked\r\n", "0\r\nX-A: 1\n\r\n\r\n")},
       {"chunk header with a bare LF", post("Transfer-Encoding: chunked\r\n", "2\nab\r\n0\r\n\r\n")},
       {"chunk header with a bare CR", post("Transfer-Encoding: chunked\r\n", "2\rab\r\n0\r\n\r\n")},
       {"chunk extension with a LF", post("Transfer-Encoding: chunked\r\n", "2;a\nab\r\n0\r\n\r\n")},
@@ -137,7 +141,8 @@ TEST(MalformedRequests, AreRefusedAndEndTheConnection) {
 // The same bytes, cut at every place: how they are split into segments must not change what they mean.
 TEST(MalformedRequests, DoNotDependOnSegmentation) {
   TestServer server(usual_routes);
-  const std::string whole = post("Transfer-Encoding: chunked\r\n", "2;a=b\r\nab\r\n0\r\nX-T: 1\r\n\r\n") + std::string(kHello);
+  const std::string whole =
+      post("Transfer-Encoding: chunked\r\n", "2;a=b\r\nab\r\n0\r\nX-T: 1\r\n\r\n") + std::string(kHello);
   for (std::size_t cut = 1; cut < whole.size(); ++cut) {
     RawClient client(server.port());
     client.send(whole.substr(0, cut));
@@ -149,10 +154,35 @@ TEST(MalformedRequests, DoNotDependOnSegmentation) {
 }
 
 std::string mutate(std::string bytes, std::mt19937& random) {
-  static const std::vector<std::string> kPieces = {
-      "\r\n", "\n", "\r", "\0"s, " ", "\t", ":", "chunked", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n",
-      "Host: x\r\n", "HTTP/1.1", "%", "%00", "//", "..", "?", "#", "0\r\n\r\n", "ffffffffffffffff", "\xff\xfe", "Expect: 100-continue\r\n",
-      "Connection: close\r\n", "Origin: null\r\n", "-1", "9999999999999999999", ";", ",", "\""};
+  static const std::vector<std::string> kPieces = {"\r\n",
+                                                   "\n",
+                                                   "\r",
+                                                   "\0"s,
+                                                   " ",
+                                                   "\t",
+                                                   ":",
+                                                   "chunked",
+                                                   "Content-Length: 5\r\n",
+                                                   "Transfer-Encoding: chunked\r\n",
+                                                   "Host: x\r\n",
+                                                   "HTTP/1.1",
+                                                   "%",
+                                                   "%00",
+                                                   "//",
+                                                   "..",
+                                                   "?",
+                                                   "#",
+                                                   "0\r\n\r\n",
+                                                   "ffffffffffffffff",
+                                                   "\xff\xfe",
+                                                   "Expect: 100-continue\r\n",
+                                                   "Connection: close\r\n",
+                                                   "Origin: null\r\n",
+                                                   "-1",
+                                                   "9999999999999999999",
+                                                   ";",
+                                                   ",",
+                                                   "\""};
   const auto at_most = [&](std::size_t limit) { return std::uniform_int_distribution<std::size_t>(0, limit)(random); };
   const std::size_t edits = 1 + at_most(4);
   for (std::size_t i = 0; i < edits; ++i) {
@@ -165,7 +195,9 @@ std::string mutate(std::string bytes, std::mt19937& random) {
         break;
       case 3: bytes.insert(at, bytes.substr(at_most(bytes.size()), at_most(40))); break;
       case 4: bytes.resize(at); break;
-      case 5: bytes.replace(at, std::min<std::size_t>(2, bytes.size() - at), kPieces[at_most(kPieces.size() - 1)]); break;
+      case 5:
+        bytes.replace(at, std::min<std::size_t>(2, bytes.size() - at), kPieces[at_most(kPieces.size() - 1)]);
+        break;
     }
   }
   return bytes;
@@ -202,7 +234,8 @@ TEST(MalformedRequests, ThousandsOfMutationsLeaveTheServerWorking) {
 // Connections that end anywhere in a good request.
 TEST(MalformedRequests, TruncationsAndResetsLeaveTheServerWorking) {
   TestServer server(usual_routes);
-  const std::string whole = post("Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n", "2\r\n{}\r\n0\r\n\r\n");
+  const std::string whole =
+      post("Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n", "2\r\n{}\r\n0\r\n\r\n");
   for (std::size_t cut = 0; cut < whole.size(); ++cut) {
     RawClient closed(server.port());
     closed.send(whole.substr(0, cut));

@@ -51,8 +51,9 @@ std::string get(std::string_view path, std::string_view fields = "", std::string
 }
 
 std::string post(std::string_view path, std::string_view body, std::string_view fields = "") {
-  return "POST " + std::string(path) + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) +
-         "\r\n" + std::string(fields) + "\r\n" + std::string(body);
+  return "POST " + std::string(path) +
+         " HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" +
+         std::string(fields) + "\r\n" + std::string(body);
 }
 
 TEST(HttpServer, AnswersAndKeepsTheConnection) {
@@ -318,10 +319,12 @@ TEST(HttpServer, ChecksHostOnALoopbackListener) {
   const auto status = [&](std::string_view host) {
     return server.ask("GET /hello HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n").status;
   };
-  for (const char* host : {"localhost", "LOCALHOST:1234", "127.0.0.1:80", "[::1]:1234", "192.168.1.7", "Studio.Local:1"}) {
+  for (const char* host :
+       {"localhost", "LOCALHOST:1234", "127.0.0.1:80", "[::1]:1234", "192.168.1.7", "Studio.Local:1"}) {
     EXPECT_EQ(status(host), 200) << host;
   }
-  for (const char* host : {"evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "[::1", "", "localhost:99999"}) {
+  for (const char* host :
+       {"evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "[::1", "", "localhost:99999"}) {
     EXPECT_EQ(status(host), 403) << host;
   }
   const Answer refused = server.ask("GET /hello HTTP/1.1\r\nHost: evil.example\r\n\r\n");

@@ -60,10 +60,18 @@ void expect_gone_when(const std::function<void(RawClient&)>& leave, bool streami
   EXPECT_TRUE(server.faults().empty());
 }
 
-TEST(ClientGone, ClosedWhileTheHandlerWaits) { expect_gone_when([](RawClient& client) { client.close(); }, false); }
-TEST(ClientGone, ClosedInAStream) { expect_gone_when([](RawClient& client) { client.close(); }, true); }
-TEST(ClientGone, ResetWhileTheHandlerWaits) { expect_gone_when([](RawClient& client) { client.reset(); }, false); }
-TEST(ClientGone, ResetInAStream) { expect_gone_when([](RawClient& client) { client.reset(); }, true); }
+TEST(ClientGone, ClosedWhileTheHandlerWaits) {
+  expect_gone_when([](RawClient& client) { client.close(); }, false);
+}
+TEST(ClientGone, ClosedInAStream) {
+  expect_gone_when([](RawClient& client) { client.close(); }, true);
+}
+TEST(ClientGone, ResetWhileTheHandlerWaits) {
+  expect_gone_when([](RawClient& client) { client.reset(); }, false);
+}
+TEST(ClientGone, ResetInAStream) {
+  expect_gone_when([](RawClient& client) { client.reset(); }, true);
+}
 TEST(ClientGone, ClosedBehindPipelinedBytes) {
   expect_gone_when([](RawClient& client) { client.send(get("/next")), client.close(); }, true);
 }

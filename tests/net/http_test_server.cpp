@@ -189,7 +189,8 @@ std::future<std::size_t> TestServer::drain(std::chrono::steady_clock::time_point
   return asio::co_spawn(loop_, std::move(waiting), asio::use_future);
 }
 
-std::future<std::size_t> TestServer::stop_listening(std::uint16_t port, std::chrono::steady_clock::time_point deadline) {
+std::future<std::size_t> TestServer::stop_listening(std::uint16_t port,
+                                                    std::chrono::steady_clock::time_point deadline) {
   auto waiting = on_loop([this, port, deadline] { return server_->stop_listening(port, deadline); });
   return asio::co_spawn(loop_, std::move(waiting), asio::use_future);
 }

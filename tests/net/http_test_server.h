@@ -4,8 +4,8 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -29,8 +29,8 @@ struct Answer {
   int status = 0;  // 0: the connection ended without an answer
   std::string version;
   Headers headers;
-  std::string body;        // with the chunked coding removed
-  bool complete = false;   // as its framing says
+  std::string body;       // with the chunked coding removed
+  bool complete = false;  // as its framing says
 };
 
 class RawClient {
@@ -71,7 +71,8 @@ class RawClient {
 
 class TestServer {
  public:
-  explicit TestServer(const std::function<void(Router&)>& routes, ServerOptions options = {}, ListenOptions listen = {});
+  explicit TestServer(const std::function<void(Router&)>& routes, ServerOptions options = {},
+                      ListenOptions listen = {});
   // Destroys the server and waits until every coroutine has ended.
   ~TestServer();
 

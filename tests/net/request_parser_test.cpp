@@ -44,7 +44,8 @@ TEST(RequestParser, ReadsAHead) {
   RequestParser parser({});
   RequestHead head;
   const auto parsed = parser.parse_head(
-      "POST /v1?x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nX-A:  b c \t\r\nExpect: 100-continue\r\n\r\n", head);
+      "POST /v1?x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nX-A:  b c \t\r\nExpect: 100-continue\r\n\r\n",
+      head);
   ASSERT_TRUE(parsed.has_value()) << parsed.error().message;
   EXPECT_EQ(head.method, "POST");
   EXPECT_EQ(head.target, "/v1?x");
@@ -73,7 +74,8 @@ TEST(RequestParser, TakesABodyInPiecesOfEverySize) {
   for (std::size_t step = 1; step <= coded.size(); ++step) {
     RequestParser parser({});
     RequestHead head;
-    ASSERT_TRUE(parser.parse_head("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n", head).has_value());
+    ASSERT_TRUE(
+        parser.parse_head("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n", head).has_value());
     EXPECT_TRUE(head.chunked);
     std::string body;
     std::string pending;

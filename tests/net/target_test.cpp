@@ -46,8 +46,9 @@ TEST(ParseTarget, TakesTheAbsoluteForm) {
 }
 
 TEST(ParseTarget, RefusesWhatIsNoPath) {
-  for (const char* target : {"", "v1", "http://", "http:///v1", "ftp://host/v1", "localhost:80", "/a#b", "/a%", "/a%4",
-                             "/a%4g", "/%00", "/%0a", "/%7f", "/%ff", "/%c0%af", "/a/../b", "/a/./b", "/%2e%2e/b", "**"}) {
+  for (const char* target :
+       {"", "v1", "http://", "http:///v1", "ftp://host/v1", "localhost:80", "/a#b", "/a%", "/a%4", "/a%4g", "/%00",
+        "/%0a", "/%7f", "/%ff", "/%c0%af", "/a/../b", "/a/./b", "/%2e%2e/b", "**"}) {
     const auto parsed = parse_target(target);
     ASSERT_FALSE(parsed.has_value()) << target;
     EXPECT_EQ(parsed.error().code, ErrorCode::kInvalidRequest);
