@@ -1,0 +1,28 @@
+// A local date and time, and Python's strftime for it in the C locale.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+namespace atelier::prompt {
+
+struct CivilTime {
+  int year = 1970;
+  int month = 1;  // 1 to 12
+  int day = 1;
+  int hour = 0;
+  int minute = 0;
+  int second = 0;
+  int microsecond = 0;
+
+  static CivilTime from(std::chrono::local_time<std::chrono::microseconds> time);
+};
+
+namespace jinja {
+
+// Throws TemplateException where the result would be far too long.
+std::string format_time(std::string_view format, const CivilTime& time);
+
+}  // namespace jinja
+}  // namespace atelier::prompt

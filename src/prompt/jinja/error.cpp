@@ -1,0 +1,61 @@
+#include "prompt/jinja/error.h"
+
+#include <utility>
+
+namespace atelier::prompt::jinja {
+namespace {
+
+thread_local Budget* current_budget = nullptr;
+
+}  // namespace
+
+std::string TemplateError::describe() const {
+  if (line == 0) return message;
+  return "line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + message;
+}
+
+void raise(ErrorKind kind, std::string message) {
+  throw TemplateException(kind, std::move(message));
+}
+
+void raise_runtime(std::string message) {
+  throw TemplateException(ErrorKind::kRuntime, std::move(message));
+}
+
+Budget::Budget(const Limits& limits) : limits_(limits), previous_(current_budget) {
+  const char here = 0;
+  base_ = reinterpret_cast<std::uintptr_t>(&here);
+  current_budget = this;
+}
+
+Budget::~Budget() {
+  current_budget = previous_;
+}
+
+Budget* Budget::current() {
+  return current_budget;
+}
+
+void Budget::fail_steps() const {
+  raise(ErrorKind::kBudget, "the template takes more than " + std::to_string(limits_.steps) +
+                                " steps; it may be looping over far more than it means to");
+}
+
+void Budget::fail_memory() const {
+  raise(ErrorKind::kBudget, "the template makes more than " + std::to_string(limits_.allocated_bytes) +
+                                " bytes of text and lists while it runs");
+}
+
+void Budget::fail_stack() const {
+  raise(ErrorKind::kBudget, "the template nests its calls or values too deeply");
+}
+
+void charge_allocation(std::uint64_t bytes) {
+  if (current_budget != nullptr) current_budget->allocate(bytes);
+}
+
+void check_stack() {
+  if (current_budget != nullptr) current_budget->check_stack();
+}
+
+}  // namespace atelier::prompt::jinja

@@ -1,0 +1,246 @@
+// Expressions.
+#include <utility>
+
+#include "prompt/jinja/interpreter.h"
+
+namespace atelier::prompt::jinja {
+
+// A value that is there already and need not be copied; null for everything that must be computed.
+const Value* Interpreter::borrow(const Expression& node) const {
+  if (node.kind == ExpressionKind::kConstant) return &static_cast<const Constant&>(node).value;
+  if (node.kind == ExpressionKind::kName) {
+    const Value& value = slot(static_cast<const Name&>(node).slot);
+    return value.is_missing() ? nullptr : &value;
+  }
+  return nullptr;
+}
+
+Value Interpreter::evaluate(const Expression& node) {
+  budget_.step();
+  switch (node.kind) {
+    case ExpressionKind::kConstant: return static_cast<const Constant&>(node).value;
+    case ExpressionKind::kName: return evaluate_name(static_cast<const Name&>(node));
+    case ExpressionKind::kTuple:
+    case ExpressionKind::kList: return evaluate_sequence(static_cast<const Sequence&>(node));
+    case ExpressionKind::kDict: return evaluate_dict(static_cast<const Dict&>(node));
+    case ExpressionKind::kConditional: return evaluate_conditional(static_cast<const Conditional&>(node));
+    case ExpressionKind::kAnd:
+    case ExpressionKind::kOr: return evaluate_logic(static_cast<const Binary&>(node));
+    case ExpressionKind::kCompare: return evaluate_compare(static_cast<const Compare&>(node));
+    case ExpressionKind::kNot:
+    case ExpressionKind::kNegative:
+    case ExpressionKind::kPositive: return evaluate_unary(static_cast<const Unary&>(node));
+    case ExpressionKind::kConcat: return evaluate_concat(static_cast<const Concat&>(node));
+    case ExpressionKind::kAttribute: return evaluate_attribute(static_cast<const Attribute&>(node));
+    case ExpressionKind::kSubscript: return evaluate_subscript(static_cast<const Subscript&>(node));
+    case ExpressionKind::kCall: return evaluate_call(static_cast<const Call&>(node));
+    case ExpressionKind::kFilter: return evaluate_filter(static_cast<const FilterCall&>(node));
+    case ExpressionKind::kTest: return evaluate_test(static_cast<const TestCall&>(node));
+    case ExpressionKind::kSlice: break;  // only inside a subscript
+    default: return evaluate_binary(static_cast<const Binary&>(node));
+  }
+  return Value::none();
+}
+
+Value Interpreter::evaluate_name(const Name& node) {
+  const Value& value = slot(node.slot);
+  if (!value.is_missing()) return value;
+  return Value::undefined(node.name_text.is_missing() ? Value::template_text(node.name) : node.name_text);
+}
+
+Value Interpreter::evaluate_sequence(const Sequence& node) {
+  std::vector<Value> items;
+  items.reserve(node.items.size());
+  for (const ExpressionPtr& item : node.items) items.push_back(evaluate(*item));
+  return node.kind == ExpressionKind::kList ? Value::list(std::move(items)) : Value::tuple(std::move(items));
+}
+
+Value Interpreter::evaluate_dict(const Dict& node) {
+  Ref<DictObject> dict(std::make_unique<DictObject>().release());
+  for (const auto& [key, item] : node.items) {
+    Value name = evaluate(*key);
+    Value value = evaluate(*item);
+    at(key->offset);
+    dict->set(std::move(name), std::move(value));
+  }
+  return Value::of(dict.get());
+}
+
+Value Interpreter::evaluate_conditional(const Conditional& node) {
+  if (truth(evaluate(*node.test))) return evaluate(*node.then);
+  if (node.otherwise) return evaluate(*node.otherwise);
+  return Value::undefined_because("the condition of this inline 'if' was false and it has no 'else'");
+}
+
+Value Interpreter::evaluate_logic(const Binary& node) {
+  Value left = evaluate(*node.left);
+  if (truth(left) == (node.kind == ExpressionKind::kOr)) return left;
+  return evaluate(*node.right);
+}
+
+Value Interpreter::evaluate_compare(const Compare& node) {
+  if (node.rest.size() == 1) {
+    const auto& [comparison, operand] = node.rest.front();
+    // Neither operand changes while the other is computed: names are only assigned by statements. A macro
+    // could assign a name, so only a constant or a name on the right is left where it is.
+    const Value* right_there = borrow(*operand);
+    const Value left = evaluate(*node.first);
+    if (right_there != nullptr && operand->kind == ExpressionKind::kConstant) {
+      at(node.offset);
+      return Value::boolean(compare(comparison, left, *right_there));
+    }
+    const Value right = evaluate(*operand);
+    at(node.offset);
+    return Value::boolean(compare(comparison, left, right));
+  }
+  Value left = evaluate(*node.first);
+  for (const auto& [comparison, operand] : node.rest) {
+    Value right = evaluate(*operand);
+    at(node.offset);
+    if (!compare(comparison, left, right)) return Value::boolean(false);
+    left = std::move(right);
+  }
+  return Value::boolean(true);
+}
+
+Value Interpreter::evaluate_binary(const Binary& node) {
+  Value left = evaluate(*node.left);
+  if (node.kind == ExpressionKind::kAdd) {
+    if (node.right->kind == ExpressionKind::kConstant) {
+      at(node.offset);
+      return add(std::move(left), static_cast<const Constant&>(*node.right).value);
+    }
+    const Value right = evaluate(*node.right);
+    at(node.offset);
+    return add(std::move(left), right);
+  }
+  const Value right = evaluate(*node.right);
+  at(node.offset);
+  return arithmetic(node.kind, left, right);
+}
+
+Value Interpreter::evaluate_unary(const Unary& node) {
+  const Value operand = evaluate(*node.operand);
+  at(node.offset);
+  switch (node.kind) {
+    case ExpressionKind::kNot: return Value::boolean(!truth(operand));
+    case ExpressionKind::kNegative: return negative(operand);
+    default: return positive(operand);
+  }
+}
+
+Value Interpreter::evaluate_concat(const Concat& node) {
+  TextBuilder builder;
+  std::vector<Value> parts;
+  parts.reserve(node.items.size());
+  for (const ExpressionPtr& item : node.items) parts.push_back(evaluate(*item));
+  at(node.offset);
+  for (const Value& part : parts) append_text(builder, part);
+  return builder.take();
+}
+
+Value Interpreter::evaluate_attribute(const Attribute& node) {
+  if (const Value* object = borrow(*node.object)) {
+    at(node.offset);
+    return attribute(*object, node.name, node.method);
+  }
+  const Value object = evaluate(*node.object);
+  at(node.offset);
+  return attribute(object, node.name, node.method);
+}
+
+Value Interpreter::evaluate_subscript(const Subscript& node) {
+  const Value object = evaluate(*node.object);
+  if (node.index->kind == ExpressionKind::kSlice) {
+    const auto& bounds = static_cast<const Slice&>(*node.index);
+    const auto bound = [&](const ExpressionPtr& expression) {
+      return expression ? evaluate(*expression) : Value::none();
+    };
+    const Value start = bound(bounds.start);
+    const Value stop = bound(bounds.stop);
+    const Value step = bound(bounds.step);
+    at(node.offset);
+    return slice(object, start, stop, step);
+  }
+  const Value index = evaluate(*node.index);
+  at(node.offset);
+  return subscript(object, index);
+}
+
+void Interpreter::evaluate_arguments(const CallArguments& node, Arguments& arguments) {
+  arguments.positional.reserve(node.positional.size());
+  for (const ExpressionPtr& argument : node.positional) arguments.positional.push_back(evaluate(*argument));
+  for (const auto& [name, argument] : node.named) arguments.named.emplace_back(name, evaluate(*argument));
+  if (node.more_positional) {
+    const Value more = evaluate(*node.more_positional);
+    for (Value& item : elements_of(more)) arguments.positional.push_back(std::move(item));
+  }
+  if (node.more_named) {
+    const Value more = evaluate(*node.more_named);
+    if (!more.is_dict()) raise_runtime("what follows '**' in a call must be a mapping");
+    for (const auto& [key, value] : more.as_dict().items) {
+      if (!key.is_text()) raise_runtime("the names of arguments must be text");
+      if (arguments.find_named(text_view(key)) != nullptr) {
+        raise_runtime("the argument '" + std::string(text_view(key)) + "' is given twice");
+      }
+      arguments.named.emplace_back(key, value);
+    }
+  }
+}
+
+Value Interpreter::evaluate_call(const Call& node, const Value* caller) {
+  Arguments arguments;
+  const auto prepare = [&] {
+    evaluate_arguments(node.arguments, arguments);
+    if (caller == nullptr) return;
+    if (arguments.find_named("caller") != nullptr) raise_runtime("the argument 'caller' is given twice");
+    arguments.named.emplace_back(Value::template_text("caller"), *caller);
+  };
+  if (node.callee->kind == ExpressionKind::kAttribute) {
+    // A method call needs no bound method.
+    const auto& member = static_cast<const Attribute&>(*node.callee);
+    if (member.method != Method::kNone) {
+      const Value object = evaluate(*member.object);
+      if (method_access(object, member.method) == MethodAccess::kAllowed) {
+        prepare();
+        at(member.offset);
+        budget_.step();
+        return call_method(*this, object, member.method, arguments);
+      }
+      at(member.offset);
+      const Value callee = attribute(object, member.name, member.method);
+      prepare();
+      at(member.offset);
+      return call(callee, arguments);
+    }
+  }
+  const Value callee = evaluate(*node.callee);
+  prepare();
+  at(node.callee->offset);
+  return call(callee, arguments);
+}
+
+Value Interpreter::evaluate_filter(const FilterCall& node, const Value* block_text) {
+  const Value input = node.input == nullptr ? *block_text
+                      : node.input->kind == ExpressionKind::kFilter
+                          ? evaluate_filter(static_cast<const FilterCall&>(*node.input), block_text)
+                          : evaluate(*node.input);
+  Arguments arguments;
+  evaluate_arguments(node.arguments, arguments);
+  at(node.offset);
+  if (node.filter == nullptr) raise_runtime("there is no filter '" + node.name + "'");
+  budget_.step();
+  return run_filter(*this, *node.filter, input, arguments);
+}
+
+Value Interpreter::evaluate_test(const TestCall& node) {
+  const Value* there = borrow(*node.input);
+  const Value input = there != nullptr ? *there : evaluate(*node.input);
+  Arguments arguments;
+  evaluate_arguments(node.arguments, arguments);
+  at(node.offset);
+  if (node.test == nullptr) raise_runtime("there is no test '" + node.name + "'");
+  return Value::boolean(run_test(*node.test, input, arguments));
+}
+
+}  // namespace atelier::prompt::jinja

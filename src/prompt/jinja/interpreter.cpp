@@ -1,0 +1,507 @@
+// Statements. Scopes follow the plans that scopes.cpp made; values are computed in evaluate.cpp.
+#include "prompt/jinja/interpreter.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+namespace atelier::prompt::jinja {
+
+// ---- Loops as objects
+
+bool LoopObject::advance(Value& element) {
+  if (ahead_position < ahead.size()) {
+    element = std::move(ahead[ahead_position++]);
+    if (ahead_position == ahead.size()) {
+      ahead.clear();
+      ahead_position = 0;
+    }
+  } else if (!source->next(element)) {
+    return false;
+  }
+  ++index0;
+  before = std::move(current);
+  current = element;
+  return true;
+}
+
+bool LoopObject::peek() {
+  if (ahead_position < ahead.size()) return true;
+  Value element;
+  if (!source->next(element)) return false;
+  ahead.push_back(std::move(element));
+  return true;
+}
+
+std::int64_t LoopObject::length() {
+  if (known_length < 0) known_length = source->size();
+  if (known_length < 0) {
+    Value element;
+    while (source->next(element)) ahead.push_back(std::move(element));
+    known_length = static_cast<std::int64_t>(ahead.size() - ahead_position) + index0 + 1;
+  }
+  return known_length;
+}
+
+namespace {
+
+class ValueSource : public ElementSource {
+ public:
+  explicit ValueSource(const Value& value) : iterator_(value) {}
+  bool next(Value& element) override { return iterator_.next(element); }
+  std::int64_t size() const override { return iterator_.size(); }
+
+ private:
+  ValueIterator iterator_;
+};
+
+}  // namespace
+
+// The elements for which the loop's condition holds. Each is tried when it is asked for, in the condition's
+// own scope.
+struct Interpreter::ConditionSource : ElementSource {
+  ConditionSource(Interpreter& owner, const ForStatement& loop, const Value& iterable)
+      : interpreter(owner), node(loop), scope(owner.activation_), iterator(iterable) {
+    owner.capture(scope);
+  }
+
+  bool next(Value& element) override {
+    const Ref<Activation> caller = std::exchange(interpreter.activation_, scope);
+    const std::uint32_t offset = interpreter.offset_;
+    if (!std::exchange(entered, true)) interpreter.enter(node.condition_scope);
+    bool found = false;
+    while (!found && iterator.next(element)) {
+      interpreter.assign(*node.condition_target, element);
+      found = truth(interpreter.evaluate(*node.condition));
+      // Jinja yields the target, which is a tuple where several names are assigned.
+      if (found && node.condition_target->kind == ExpressionKind::kTuple) {
+        element = interpreter.evaluate(*node.condition_target);
+      }
+    }
+    interpreter.activation_ = caller;
+    interpreter.offset_ = offset;
+    return found;
+  }
+  std::int64_t size() const override { return -1; }
+
+  Interpreter& interpreter;
+  const ForStatement& node;
+  Ref<Activation> scope;
+  ValueIterator iterator;
+  bool entered = false;
+};
+
+class Interpreter::CallDepth {
+ public:
+  explicit CallDepth(Interpreter& interpreter) : interpreter_(interpreter) {
+    if (++interpreter_.call_depth_ > interpreter_.budget_.limits().call_depth) {
+      --interpreter_.call_depth_;
+      raise(ErrorKind::kBudget, "macros call each other too deeply");
+    }
+    interpreter_.budget_.check_stack();
+  }
+  ~CallDepth() { --interpreter_.call_depth_; }
+  CallDepth(const CallDepth&) = delete;
+  CallDepth& operator=(const CallDepth&) = delete;
+
+ private:
+  Interpreter& interpreter_;
+};
+
+// ---- The whole template
+
+Interpreter::Interpreter(const Program& program, const Variables& variables, const CivilTime& now, Budget& budget)
+    : program_(program), now_(now), budget_(budget) {
+  globals_.reserve(program.globals.size());
+  for (const std::string& name : program.globals) {
+    const Value* given = variables.find(name);
+    globals_.push_back(given != nullptr ? *given : builtin_function(name));
+  }
+}
+
+Interpreter::~Interpreter() {
+  for (const auto& activation : captured_) activation->slots.clear();
+  for (const auto& space : namespaces_) space->attributes.items.clear();
+}
+
+void Interpreter::run(TextBuilder& out) {
+  activation_ = Ref<Activation>(std::make_unique<Activation>(program_.slot_count, Ref<Activation>()).release());
+  out_ = &out;
+  try {
+    enter(program_.scope);
+    execute(program_.body);
+  } catch (TemplateException& exception) {
+    if (exception.error.line == 0) {
+      std::tie(exception.error.line, exception.error.column) = position_of(program_.source, offset_);
+    }
+    throw;
+  }
+}
+
+Value Interpreter::global(std::uint32_t index) {
+  return globals_[index];
+}
+
+void Interpreter::enter(const ScopePlan& plan) {
+  for (const ScopeEntry& entry : plan) {
+    Value& target = activation_->slots[entry.slot];
+    switch (entry.action) {
+      case ScopeEntry::Action::kFromContext: target = global(entry.global); break;
+      case ScopeEntry::Action::kFromOuter: target = slot(entry.outer); break;
+      case ScopeEntry::Action::kUnset: target = Value(); break;
+    }
+  }
+}
+
+// ---- Statements
+
+Interpreter::Flow Interpreter::execute(const StatementList& body) {
+  for (const StatementPtr& statement : body) {
+    if (const Flow flow = execute(*statement); flow != Flow::kNormal) return flow;
+  }
+  return Flow::kNormal;
+}
+
+Interpreter::Flow Interpreter::execute(const Statement& node) {
+  budget_.step();
+  switch (node.kind) {
+    case StatementKind::kOutput: execute_output(static_cast<const Output&>(node)); return Flow::kNormal;
+    case StatementKind::kFor: return execute_for(static_cast<const ForStatement&>(node));
+    case StatementKind::kIf: return execute_if(static_cast<const IfStatement&>(node));
+    case StatementKind::kMacro: {
+      const auto& statement = static_cast<const MacroStatement&>(node);
+      slot(statement.slot) = make_macro(statement.macro);
+      return Flow::kNormal;
+    }
+    case StatementKind::kCallBlock:
+    case StatementKind::kGeneration: execute_call_block(static_cast<const CallBlock&>(node)); return Flow::kNormal;
+    case StatementKind::kFilterBlock: return execute_filter_block(static_cast<const FilterBlock&>(node));
+    case StatementKind::kWith: return execute_with(static_cast<const WithStatement&>(node));
+    case StatementKind::kSet: {
+      const auto& set = static_cast<const SetStatement&>(node);
+      Value value = evaluate(*set.value);
+      at(set.target.offset);
+      assign(set.target, std::move(value));
+      return Flow::kNormal;
+    }
+    case StatementKind::kSetBlock: return execute_set_block(static_cast<const SetBlock&>(node));
+    case StatementKind::kScope:
+    case StatementKind::kBlock: return execute_scope(static_cast<const ScopeStatement&>(node));
+    case StatementKind::kBreak: return Flow::kBreak;
+    case StatementKind::kContinue: return Flow::kContinue;
+    case StatementKind::kUnavailable:
+      at(node.offset);
+      raise_runtime("'" + static_cast<const Unavailable&>(node).tag + "' needs another template, and there is none");
+    case StatementKind::kExpression: break;
+  }
+  return Flow::kNormal;
+}
+
+void Interpreter::execute_output(const Output& node) {
+  for (const ExpressionPtr& item : node.items) {
+    budget_.step();
+    if (const Value* value = borrow(*item)) {
+      at(item->offset);
+      append_text(*out_, *value);
+    } else {
+      const Value made = evaluate(*item);
+      at(item->offset);
+      append_text(*out_, made);
+    }
+  }
+}
+
+Interpreter::Flow Interpreter::execute_if(const IfStatement& node) {
+  for (const IfBranch& branch : node.branches) {
+    if (truth(evaluate(*branch.test))) return execute(branch.body);
+  }
+  return execute(node.otherwise);
+}
+
+Interpreter::Flow Interpreter::execute_for(const ForStatement& node) {
+  const Value iterable = evaluate(*node.iterable);
+  at(node.offset);
+  if (node.recursive) {
+    const Value text = run_recursive_loop(node, iterable, activation_, 0);
+    append_text(*out_, text);
+    return Flow::kNormal;
+  }
+  return run_loop(node, iterable, 0);
+}
+
+std::unique_ptr<ElementSource> Interpreter::loop_source(const ForStatement& node, const Value& iterable) {
+  if (node.condition) return std::make_unique<ConditionSource>(*this, node, iterable);
+  return std::make_unique<ValueSource>(iterable);
+}
+
+Interpreter::Flow Interpreter::run_loop(const ForStatement& node, const Value& iterable, int depth) {
+  std::unique_ptr<ElementSource> source = loop_source(node, iterable);
+  if (!node.uses_loop) return run_plain_loop(node, std::move(source));
+  Ref<Activation> scope = node.recursive ? activation_->parent : Ref<Activation>();
+  Ref<LoopObject> loop(std::make_unique<LoopObject>(std::move(source), node.recursive ? &node : nullptr,
+                                                    std::move(scope), depth).release());
+  return run_tracked_loop(node, std::move(loop));
+}
+
+Interpreter::Flow Interpreter::run_plain_loop(const ForStatement& node, std::unique_ptr<ElementSource> source) {
+  bool any = false;
+  Value element;
+  while (source->next(element)) {
+    at(node.target->offset);
+    assign(*node.target, element);
+    enter(node.body_scope);
+    const Flow flow = execute(node.body);
+    if (flow == Flow::kBreak) break;
+    // As in Jinja, an iteration that break or continue ends does not count for the else branch.
+    if (flow == Flow::kNormal) any = true;
+    at(node.offset);
+  }
+  if (any || node.otherwise.empty()) return Flow::kNormal;
+  enter(node.otherwise_scope);
+  return execute(node.otherwise);
+}
+
+Interpreter::Flow Interpreter::run_tracked_loop(const ForStatement& node, Ref<LoopObject> loop) {
+  slot(node.loop_slot) = Value();
+  bool any = false;
+  bool broken = false;
+  Value element;
+  while (!broken && loop->advance(element)) {
+    at(node.target->offset);
+    assign(*node.target, element);
+    slot(node.loop_slot) = Value::of(loop.get());
+    enter(node.body_scope);
+    const Flow flow = execute(node.body);
+    broken = flow == Flow::kBreak;
+    if (flow == Flow::kNormal) any = true;
+    at(node.offset);
+  }
+  if (any || node.otherwise.empty()) return Flow::kNormal;
+  enter(node.otherwise_scope);
+  return execute(node.otherwise);
+}
+
+Value Interpreter::run_recursive_loop(const ForStatement& node, const Value& iterable, Ref<Activation> scope, int depth) {
+  const CallDepth guard(*this);
+  TextBuilder text;
+  Ref<Activation> own(std::make_unique<Activation>(node.slot_count, std::move(scope)).release());
+  const Ref<Activation> caller = std::exchange(activation_, own);
+  TextBuilder* const out = std::exchange(out_, &text);
+  run_loop(node, iterable, depth);
+  out_ = out;
+  activation_ = caller;
+  return text.take();
+}
+
+Interpreter::Flow Interpreter::execute_with(const WithStatement& node) {
+  // Each value is computed with the names of outside, and assigned before the next one is.
+  enter(node.scope);
+  for (std::size_t i = 0; i < node.targets.size(); ++i) {
+    const Value value = evaluate(*node.values[i]);
+    at(node.targets[i]->offset);
+    assign(*node.targets[i], value);
+  }
+  return execute(node.body);
+}
+
+Interpreter::Flow Interpreter::execute_scope(const ScopeStatement& node) {
+  enter(node.scope);
+  if (node.autoescape && truth(evaluate(*node.autoescape))) {
+    at(node.offset);
+    raise_runtime("escaping for HTML is not available");
+  }
+  return execute(node.body);
+}
+
+Interpreter::Flow Interpreter::execute_set_block(const SetBlock& node) {
+  TextBuilder text;
+  TextBuilder* const out = std::exchange(out_, &text);
+  enter(node.scope);
+  const Flow flow = execute(node.body);
+  out_ = out;
+  if (flow != Flow::kNormal) return flow;
+  Value value = text.take();
+  if (node.filter) value = evaluate_filter(static_cast<const FilterCall&>(*node.filter), &value);
+  at(node.target.offset);
+  assign(node.target, std::move(value));
+  return Flow::kNormal;
+}
+
+Interpreter::Flow Interpreter::execute_filter_block(const FilterBlock& node) {
+  TextBuilder text;
+  TextBuilder* const out = std::exchange(out_, &text);
+  enter(node.scope);
+  const Flow flow = execute(node.body);
+  out_ = out;
+  if (flow != Flow::kNormal) return flow;
+  const Value value = text.take();
+  append_text(*out_, evaluate_filter(static_cast<const FilterCall&>(*node.filter), &value));
+  return Flow::kNormal;
+}
+
+void Interpreter::execute_call_block(const CallBlock& node) {
+  const Value caller = make_macro(node.macro);
+  if (node.kind == StatementKind::kGeneration) {
+    Arguments none;
+    append_text(*out_, call_macro(caller.as<MacroObject>(), none));
+    return;
+  }
+  const Value text = evaluate_call(*node.call, &caller);
+  append_text(*out_, text);
+}
+
+// ---- Assignment
+
+void Interpreter::assign(const Expression& pattern, const Value& value) {
+  if (pattern.kind == ExpressionKind::kName) {
+    slot(static_cast<const Name&>(pattern).slot) = value;
+    return;
+  }
+  const ExpressionList& items = static_cast<const Sequence&>(pattern).items;
+  if (value.is_undefined() || !ValueIterator::possible(value)) {
+    if (!value.is_undefined()) raise_runtime("'" + std::string(type_name(value)) + "' cannot be unpacked");
+    if (items.empty()) return;
+    raise(ErrorKind::kUndefined, value.undefined_message() + ", so it cannot be unpacked");
+  }
+  ValueIterator iterator(value);
+  std::vector<Value> parts;
+  Value part;
+  while (parts.size() <= items.size() && iterator.next(part)) parts.push_back(part);
+  if (parts.size() != items.size()) {
+    raise_runtime("there are " + std::string(parts.size() < items.size() ? "not enough" : "too many") +
+                  " values to unpack into " + std::to_string(items.size()) + " names");
+  }
+  for (std::size_t i = 0; i < items.size(); ++i) assign(*items[i], parts[i]);
+}
+
+void Interpreter::assign(const Target& target, Value value) {
+  if (!target.space) {
+    if (target.pattern->kind == ExpressionKind::kName) {
+      slot(static_cast<const Name&>(*target.pattern).slot) = std::move(value);
+    } else {
+      assign(*target.pattern, value);
+    }
+    return;
+  }
+  const Value& space = slot(target.space->slot);
+  if (!space.is(Kind::kNamespace)) raise_runtime("'" + target.space->name + "' is no namespace, so its attributes cannot be set");
+  space.as<NamespaceObject>().attributes.set(target.attribute, std::move(value));
+}
+
+// ---- Macros
+
+void Interpreter::capture(const Ref<Activation>& activation) {
+  if (!std::exchange(activation->captured, true)) captured_.push_back(activation);
+}
+
+Value Interpreter::make_macro(const MacroBody& body) {
+  capture(activation_);
+  charge_allocation(sizeof(MacroObject));
+  return Value::of(std::make_unique<MacroObject>(body, activation_).release());
+}
+
+Value Interpreter::make_namespace(Arguments& arguments) {
+  Ref<NamespaceObject> space(std::make_unique<NamespaceObject>().release());
+  for (auto& [name, value] : arguments.named) space->attributes.set(name, value);
+  namespaces_.push_back(space);
+  charge_allocation(sizeof(NamespaceObject));
+  return Value::of(space.get());
+}
+
+// Puts arguments into the slots of the macro's parameters, by the rules of jinja2.runtime.Macro.
+void Interpreter::bind_macro(const MacroObject& macro, Arguments& arguments) {
+  const MacroBody& body = macro.body;
+  std::vector<Value>& slots = activation_->slots;
+  const std::size_t count = std::min(arguments.positional.size(), body.parameters.size());
+  for (std::size_t i = 0; i < count; ++i) slots[body.parameters[i]->slot.slot] = arguments.positional[i];
+  const auto take_named = [&](std::string_view name, Value& value) {
+    for (auto it = arguments.named.begin(); it != arguments.named.end(); ++it) {
+      if (text_view(it->first) != name) continue;
+      value = std::move(it->second);
+      arguments.named.erase(it);
+      return true;
+    }
+    return false;
+  };
+  bool found_caller = count == body.parameters.size() && body.explicit_caller;
+  for (std::size_t i = count; i < body.parameters.size(); ++i) {
+    Value given;
+    take_named(body.parameters[i]->name, given);
+    found_caller = found_caller || body.parameters[i]->name == "caller";
+    slots[body.parameters[i]->slot.slot] = std::move(given);
+  }
+  if (body.uses_caller && !found_caller) {
+    Value caller;
+    if (!take_named("caller", caller) || caller.is_none()) caller = Value::undefined_because("no caller is defined");
+    slots[body.caller_slot.slot] = std::move(caller);
+  }
+  const std::string name = body.name.empty() ? "caller" : body.name;
+  if (body.uses_kwargs) {
+    Ref<DictObject> rest(std::make_unique<DictObject>().release());
+    for (auto& [key, value] : arguments.named) rest->set(key, std::move(value));
+    slots[body.kwargs_slot.slot] = Value::of(rest.get());
+  } else if (!arguments.named.empty()) {
+    raise_runtime("the macro '" + name + "' has no parameter '" + std::string(text_view(arguments.named[0].first)) + "'");
+  }
+  if (body.uses_varargs) {
+    std::vector<Value> rest(arguments.positional.begin() + static_cast<std::ptrdiff_t>(count), arguments.positional.end());
+    slots[body.varargs_slot.slot] = Value::tuple(std::move(rest));
+  } else if (arguments.positional.size() > body.parameters.size()) {
+    raise_runtime("the macro '" + name + "' takes no more than " + std::to_string(body.parameters.size()) + " argument(s)");
+  }
+}
+
+Value Interpreter::call_macro(const MacroObject& macro, Arguments& arguments) {
+  const CallDepth guard(*this);
+  const Ref<MacroObject> alive(const_cast<MacroObject*>(&macro));
+  const MacroBody& body = macro.body;
+  TextBuilder text;
+  Ref<Activation> own(std::make_unique<Activation>(body.slot_count, macro.definition_scope).release());
+  charge_allocation(sizeof(Activation) + body.slot_count * sizeof(Value));
+  const Ref<Activation> caller = std::exchange(activation_, own);
+  bind_macro(macro, arguments);
+  TextBuilder* const out = std::exchange(out_, &text);
+  enter(body.scope);
+  const std::size_t without_default = body.parameters.size() - body.defaults.size();
+  for (std::size_t i = 0; i < body.parameters.size(); ++i) {
+    Value& parameter = activation_->slots[body.parameters[i]->slot.slot];
+    if (!parameter.is_missing()) continue;
+    if (i < without_default) {
+      parameter = Value::undefined_because("the parameter '" + body.parameters[i]->name + "' was not given");
+    } else {
+      Value value = evaluate(*body.defaults[i - without_default]);
+      activation_->slots[body.parameters[i]->slot.slot] = std::move(value);
+    }
+  }
+  execute(body.body);
+  out_ = out;
+  activation_ = caller;
+  return text.take();
+}
+
+Value Interpreter::call(const Value& callee, Arguments& arguments) {
+  budget_.step();
+  switch (callee.kind()) {
+    case Kind::kMacro: return call_macro(callee.as<MacroObject>(), arguments);
+    case Kind::kFunction: return callee.as<FunctionObject>().implementation(*this, arguments);
+    case Kind::kMethod: {
+      const Value keep = callee;
+      return call_method(*this, keep.as<MethodObject>().self, keep.as<MethodObject>().method, arguments);
+    }
+    case Kind::kJoiner:
+      if (!arguments.positional.empty() || !arguments.named.empty()) raise_runtime("a joiner takes no arguments");
+      return call_joiner(callee.as<JoinerObject>());
+    case Kind::kLoop: {
+      const Value keep = callee;
+      auto& loop = keep.as<LoopObject>();
+      if (loop.recursive == nullptr) raise_runtime("the loop is not marked 'recursive', so it cannot be called");
+      if (arguments.positional.size() != 1 || !arguments.named.empty()) raise_runtime("loop() takes one argument");
+      const Value iterable = arguments.positional[0];
+      return run_recursive_loop(*loop.recursive, iterable, loop.loop_scope, loop.depth0 + 1);
+    }
+    case Kind::kUndefined: raise_undefined(callee);
+    default: raise_runtime("'" + std::string(type_name(callee)) + "' cannot be called");
+  }
+}
+
+}  // namespace atelier::prompt::jinja

@@ -1,0 +1,101 @@
+// Runs a Program: one Interpreter renders one text, on one thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "prompt/jinja/builtins.h"
+#include "prompt/jinja/civil_time.h"
+#include "prompt/jinja/runtime_objects.h"
+#include "prompt/jinja/syntax.h"
+#include "prompt/jinja/template.h"
+
+namespace atelier::prompt::jinja {
+
+class Interpreter {
+ public:
+  Interpreter(const Program& program, const Variables& variables, const CivilTime& now, Budget& budget);
+  ~Interpreter();
+  Interpreter(const Interpreter&) = delete;
+  Interpreter& operator=(const Interpreter&) = delete;
+
+  // Throws TemplateException, with the position of what failed.
+  void run(TextBuilder& out);
+
+  // For built-in functions.
+  Value call(const Value& callee, Arguments& arguments);
+  Value make_namespace(Arguments& arguments);
+  const CivilTime& now() const { return now_; }
+
+ private:
+  enum class Flow : std::uint8_t { kNormal, kBreak, kContinue };
+  struct ConditionSource;
+  class CallDepth;
+
+  // Statements (interpreter.cpp).
+  Flow execute(const StatementList& body);
+  Flow execute(const Statement& node);
+  void execute_output(const Output& node);
+  Flow execute_if(const IfStatement& node);
+  Flow execute_for(const ForStatement& node);
+  Flow execute_with(const WithStatement& node);
+  Flow execute_scope(const ScopeStatement& node);
+  Flow execute_set_block(const SetBlock& node);
+  Flow execute_filter_block(const FilterBlock& node);
+  void execute_call_block(const CallBlock& node);
+  Flow run_loop(const ForStatement& node, const Value& iterable, int depth);
+  Flow run_plain_loop(const ForStatement& node, std::unique_ptr<ElementSource> source);
+  Flow run_tracked_loop(const ForStatement& node, Ref<LoopObject> loop);
+  std::unique_ptr<ElementSource> loop_source(const ForStatement& node, const Value& iterable);
+  Value run_recursive_loop(const ForStatement& node, const Value& iterable, Ref<Activation> scope, int depth);
+  Value call_macro(const MacroObject& macro, Arguments& arguments);
+  void bind_macro(const MacroObject& macro, Arguments& arguments);
+  Value make_macro(const MacroBody& body);
+  void capture(const Ref<Activation>& activation);
+  void assign(const Expression& pattern, const Value& value);
+  void assign(const Target& target, Value value);
+  void enter(const ScopePlan& plan);
+
+  // Expressions (evaluate.cpp).
+  Value evaluate(const Expression& node);
+  Value evaluate_name(const Name& node);
+  Value evaluate_sequence(const Sequence& node);
+  Value evaluate_dict(const Dict& node);
+  Value evaluate_conditional(const Conditional& node);
+  Value evaluate_logic(const Binary& node);
+  Value evaluate_compare(const Compare& node);
+  Value evaluate_binary(const Binary& node);
+  Value evaluate_unary(const Unary& node);
+  Value evaluate_concat(const Concat& node);
+  Value evaluate_attribute(const Attribute& node);
+  Value evaluate_subscript(const Subscript& node);
+  Value evaluate_call(const Call& node, const Value* caller = nullptr);
+  Value evaluate_filter(const FilterCall& node, const Value* block_text = nullptr);
+  Value evaluate_test(const TestCall& node);
+  void evaluate_arguments(const CallArguments& node, Arguments& arguments);
+  const Value* borrow(const Expression& node) const;
+
+  Value& slot(SlotRef ref) const {
+    Activation* activation = activation_.get();
+    for (int i = 0; i < ref.hops; ++i) activation = activation->parent.get();
+    return activation->slots[ref.slot];
+  }
+  Value global(std::uint32_t index);
+  void at(std::uint32_t offset) { offset_ = offset; }
+
+  const Program& program_;
+  const CivilTime& now_;
+  Budget& budget_;
+  std::vector<Value> globals_;
+  Ref<Activation> activation_;
+  TextBuilder* out_ = nullptr;
+  std::uint32_t offset_ = 0;  // of what is evaluated now, for errors
+  int call_depth_ = 0;
+  // What can be part of a cycle, emptied in the end.
+  std::vector<Ref<Activation>> captured_;
+  std::vector<Ref<NamespaceObject>> namespaces_;
+};
+
+}  // namespace atelier::prompt::jinja

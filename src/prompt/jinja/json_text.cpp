@@ -1,0 +1,171 @@
+// The filter tojson as Hugging Face's chat templates have it: json.dumps, without escaping for HTML and
+// without turning text to ASCII.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <utility>
+
+#include "base/json.h"
+#include "base/utf8.h"
+#include "prompt/jinja/builtins.h"
+
+namespace atelier::prompt::jinja {
+namespace {
+
+class JsonWriter {
+ public:
+  JsonWriter(TextBuilder& out, const JsonOptions& options)
+      : out_(out), options_(options), item_separator_(options.item_separator.as_text()),
+        key_separator_(options.key_separator.as_text()) {}
+
+  void write(const Value& value, int level) {
+    charge_steps(1);
+    const Provenance provenance = value.provenance();
+    switch (value.kind()) {
+      case Kind::kText: write_text(value.as_text()); return;
+      case Kind::kNone: out_.append("null", provenance); return;
+      case Kind::kBool: out_.append(value.as_bool() ? "true" : "false", provenance); return;
+      case Kind::kInt:
+      case Kind::kBigInt: append_text(out_, value); return;
+      case Kind::kFloat: out_.append(real(value.as_real()), provenance); return;
+      case Kind::kList:
+      case Kind::kTuple: write_items(value.as_sequence().items, provenance, level); return;
+      case Kind::kDict: write_members(value.as_dict(), provenance, level); return;
+      case Kind::kUndefined:
+        raise(ErrorKind::kUndefined, "tojson cannot write an undefined value: " + value.undefined_message());
+      default: raise_runtime("tojson cannot write a value of type '" + std::string(type_name(value)) + "'");
+    }
+  }
+
+ private:
+  static std::string real(double value) {
+    if (std::isnan(value)) return "NaN";
+    if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
+    return json::python_repr(value);
+  }
+
+  void break_line(int level, Provenance provenance) {
+    if (!options_.pretty) return;
+    out_.append('\n', provenance);
+    const TextObject& unit = options_.indentation.as_text();
+    out_.append_repeated(unit.bytes, level, mixed(provenance, unit.overall()));
+  }
+
+  void separate(Provenance provenance) { out_.append(item_separator_.bytes, mixed(provenance, item_separator_.overall())); }
+
+  void write_items(const std::vector<Value>& items, Provenance provenance, int level) {
+    check_stack();
+    if (items.empty()) {
+      out_.append("[]", provenance);
+      return;
+    }
+    out_.append('[', provenance);
+    bool first = true;
+    for (const Value& item : items) {
+      if (!std::exchange(first, false)) separate(provenance);
+      break_line(level + 1, provenance);
+      write(item, level + 1);
+    }
+    break_line(level, provenance);
+    out_.append(']', provenance);
+  }
+
+  void write_key(const Value& key) {
+    const Provenance provenance = key.provenance();
+    switch (key.kind()) {
+      case Kind::kText: write_text(key.as_text()); return;
+      case Kind::kNone: out_.append("\"null\"", provenance); return;
+      case Kind::kBool: out_.append(key.as_bool() ? "\"true\"" : "\"false\"", provenance); return;
+      case Kind::kFloat: out_.append("\"" + real(key.as_real()) + "\"", provenance); return;
+      case Kind::kInt:
+      case Kind::kBigInt: out_.append("\"" + plain_text(key) + "\"", provenance); return;
+      default: raise_runtime("tojson cannot write a key of type '" + std::string(type_name(key)) + "'");
+    }
+  }
+
+  void write_members(const DictObject& dict, Provenance provenance, int level) {
+    check_stack();
+    if (dict.items.empty()) {
+      out_.append("{}", provenance);
+      return;
+    }
+    std::vector<const std::pair<Value, Value>*> members;
+    members.reserve(dict.items.size());
+    for (const auto& member : dict.items) members.push_back(&member);
+    if (options_.sort_keys) {
+      std::stable_sort(members.begin(), members.end(), [](auto* a, auto* b) { return less(a->first, b->first); });
+    }
+    out_.append('{', provenance);
+    bool first = true;
+    for (const auto* member : members) {
+      if (!std::exchange(first, false)) separate(provenance);
+      break_line(level + 1, provenance);
+      write_key(member->first);
+      out_.append(key_separator_.bytes, mixed(provenance, key_separator_.overall()));
+      write(member->second, level + 1);
+    }
+    break_line(level, provenance);
+    out_.append('}', provenance);
+  }
+
+  // The escape of a character, or nothing.
+  std::size_t escape(char32_t c, char (&buffer)[16]) const {
+    switch (c) {
+      case '"': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\\""));
+      case '\\': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\\\"));
+      case '\n': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\n"));
+      case '\r': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\r"));
+      case '\t': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\t"));
+      case '\f': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\f"));
+      case '\b': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\b"));
+      default: break;
+    }
+    const auto code = static_cast<unsigned>(c);
+    if (c < 0x20) return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\u%04x", code));
+    if (!options_.ensure_ascii || c < 0x7F) return 0;
+    if (c < 0x10000) return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\u%04x", code));
+    const unsigned above = code - 0x10000;
+    return static_cast<std::size_t>(
+        std::snprintf(buffer, sizeof(buffer), "\\u%04x\\u%04x", 0xD800 + (above >> 10), 0xDC00 + (above & 0x3FF)));
+  }
+
+  void write_text(const TextObject& text) {
+    const Provenance around = text.overall();
+    out_.append('"', around);
+    std::size_t plain = 0;
+    char buffer[16];
+    for (std::size_t at = 0; at < text.bytes.size();) {
+      const auto byte = static_cast<unsigned char>(text.bytes[at]);
+      const bool whole = byte < 0x80 || !options_.ensure_ascii;
+      if (byte >= 0x20 && byte != '"' && byte != '\\' && (byte < 0x7F || !options_.ensure_ascii)) {
+        ++at;
+        continue;
+      }
+      const utf8::Decoded decoded = utf8::decode(text.bytes, at);
+      const std::size_t width = whole ? 1 : decoded.length;
+      if (const std::size_t length = escape(whole ? byte : decoded.code_point, buffer); length > 0) {
+        out_.append_slice(text, plain, at);
+        out_.append(std::string_view(buffer, length), text.at(at));
+        plain = at + width;
+      }
+      at += width;
+    }
+    out_.append_slice(text, plain, text.bytes.size());
+    out_.append('"', around);
+  }
+
+  TextBuilder& out_;
+  const JsonOptions& options_;
+  const TextObject& item_separator_;
+  const TextObject& key_separator_;
+};
+
+}  // namespace
+
+Value to_json(const Value& value, const JsonOptions& options) {
+  TextBuilder out;
+  JsonWriter(out, options).write(value, 0);
+  return out.take();
+}
+
+}  // namespace atelier::prompt::jinja

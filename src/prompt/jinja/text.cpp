@@ -1,0 +1,189 @@
+// Text with provenance runs. Nearly all text is of one provenance and has no runs at all; where there are
+// runs, neighbours differ, they cover the text without gaps, and none is empty.
+#include <algorithm>
+#include <utility>
+
+#include "base/utf8.h"
+#include "prompt/jinja/value.h"
+
+namespace atelier::prompt::jinja {
+namespace {
+
+bool all_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+// Appends a run, or lengthens the last one.
+void add_run(std::vector<Run>& runs, std::size_t end, Provenance provenance) {
+  if (!runs.empty() && runs.back().provenance == provenance) {
+    runs.back().end = static_cast<std::uint32_t>(end);
+  } else {
+    runs.push_back(Run{static_cast<std::uint32_t>(end), provenance});
+  }
+}
+
+// Calls use(begin, end, provenance) for the runs of text[begin, end).
+template <class Use>
+void for_runs(const TextObject& text, std::size_t begin, std::size_t end, Use use) {
+  if (begin >= end) return;
+  if (!text.runs) {
+    use(begin, end, text.provenance);
+    return;
+  }
+  auto run = std::upper_bound(text.runs->begin(), text.runs->end(), begin,
+                              [](std::size_t at, const Run& r) { return at < r.end; });
+  for (std::size_t at = begin; at < end && run != text.runs->end(); ++run) {
+    const std::size_t stop = std::min<std::size_t>(run->end, end);
+    use(at, stop, run->provenance);
+    at = stop;
+  }
+}
+
+std::uint64_t output_limit() {
+  const Budget* budget = Budget::current();
+  return budget != nullptr ? budget->limits().output_bytes : 0x7FFFFFFF;
+}
+
+[[noreturn]] void fail_size() {
+  raise(ErrorKind::kBudget,
+        "the template makes a text of more than " + std::to_string(output_limit()) + " bytes");
+}
+
+}  // namespace
+
+std::size_t TextObject::length() const {
+  if (length_ == kUnknown) length_ = all_ascii(bytes) ? bytes.size() : utf8::count(bytes);
+  return length_;
+}
+
+std::size_t TextObject::offset_of(std::size_t index) const {
+  if (index >= length()) return bytes.size();
+  if (is_ascii()) return index;
+  std::size_t at = 0;
+  for (; index > 0; --index) at += utf8::decode(bytes, at).length;
+  return at;
+}
+
+Provenance TextObject::at(std::size_t byte) const {
+  if (!runs) return provenance;
+  const auto run = std::upper_bound(runs->begin(), runs->end(), byte,
+                                    [](std::size_t position, const Run& r) { return position < r.end; });
+  return run == runs->end() ? runs->back().provenance : run->provenance;
+}
+
+void TextBuilder::check_size() const {
+  if (bytes_.size() > output_limit()) fail_size();
+}
+
+void TextBuilder::note(std::size_t begin, Provenance provenance) {
+  if (bytes_.size() == begin) return;
+  add_run(runs_, bytes_.size(), provenance);
+}
+
+void TextBuilder::append(std::string_view bytes, Provenance provenance) {
+  const std::size_t begin = bytes_.size();
+  bytes_.append(bytes);
+  note(begin, provenance);
+  check_size();
+}
+
+void TextBuilder::append(const TextObject& text) {
+  append_slice(text, 0, text.bytes.size());
+}
+
+void TextBuilder::append_slice(const TextObject& text, std::size_t begin, std::size_t end) {
+  for_runs(text, begin, end, [&](std::size_t from, std::size_t to, Provenance provenance) {
+    append(std::string_view(text.bytes).substr(from, to - from), provenance);
+  });
+}
+
+void TextBuilder::append_repeated(std::string_view bytes, std::int64_t times, Provenance provenance) {
+  if (times <= 0 || bytes.empty()) return;
+  if (static_cast<std::uint64_t>(times) > output_limit() / bytes.size()) fail_size();
+  const std::size_t begin = bytes_.size();
+  bytes_.reserve(begin + bytes.size() * static_cast<std::size_t>(times));
+  for (std::int64_t i = 0; i < times; ++i) bytes_.append(bytes);
+  note(begin, provenance);
+  check_size();
+}
+
+void TextBuilder::append_code_point(char32_t code_point, Provenance provenance) {
+  const std::size_t begin = bytes_.size();
+  utf8::append(bytes_, code_point);
+  note(begin, provenance);
+}
+
+Provenance TextBuilder::overall() const {
+  if (runs_.size() > 1) return Provenance::kContent;
+  return runs_.empty() ? Provenance::kTemplate : runs_.front().provenance;
+}
+
+Value TextBuilder::take() {
+  check_size();
+  charge_allocation(bytes_.size() + sizeof(TextObject));
+  charge_bytes(bytes_.size());
+  auto text = std::make_unique<TextObject>(std::move(bytes_), runs_.empty() ? Provenance::kTemplate : runs_.front().provenance);
+  if (runs_.size() > 1) text->runs = std::make_unique<std::vector<Run>>(std::move(runs_));
+  bytes_.clear();
+  runs_.clear();
+  return Value::of(text.release());
+}
+
+std::pair<std::string, std::vector<Run>> TextBuilder::take_runs() {
+  check_size();
+  return {std::move(bytes_), std::move(runs_)};
+}
+
+Value Value::text(std::string bytes, Provenance provenance) {
+  if (bytes.size() > output_limit()) fail_size();
+  charge_allocation(bytes.size() + sizeof(TextObject));
+  charge_bytes(bytes.size());
+  return Value::of(std::make_unique<TextObject>(std::move(bytes), provenance).release());
+}
+
+Value slice_text(const TextObject& text, std::size_t begin, std::size_t end) {
+  if (begin > end) begin = end;
+  if (!text.runs) return Value::text(text.bytes.substr(begin, end - begin), text.provenance);
+  TextBuilder builder;
+  builder.append_slice(text, begin, end);
+  return builder.take();
+}
+
+Value concatenate(Value left, const Value& right) {
+  TextObject& a = left.as_text();
+  const TextObject& b = right.as_text();
+  if (b.bytes.empty()) return left;
+  if (a.bytes.empty()) return right;
+  const bool uniform = !a.runs && !b.runs && a.provenance == b.provenance;
+  if (a.references != 1 || &a == &b) {
+    if (uniform) {
+      std::string bytes;
+      bytes.reserve(a.bytes.size() + b.bytes.size() + 32);  // more is often added to the end
+      bytes.append(a.bytes).append(b.bytes);
+      return Value::text(std::move(bytes), a.provenance);
+    }
+    TextBuilder builder;
+    builder.append(a);
+    builder.append(b);
+    return builder.take();
+  }
+  // Only this expression holds the left text: it grows where it is.
+  if (a.bytes.size() + b.bytes.size() > output_limit()) fail_size();
+  charge_allocation(b.bytes.size());
+  charge_bytes(b.bytes.size());
+  const std::size_t begin = a.bytes.size();
+  if (!uniform) {
+    if (!a.runs) {
+      a.runs = std::make_unique<std::vector<Run>>();
+      a.runs->push_back(Run{static_cast<std::uint32_t>(begin), a.provenance});
+    }
+    for_runs(b, 0, b.bytes.size(), [&](std::size_t, std::size_t to, Provenance provenance) {
+      add_run(*a.runs, begin + to, provenance);
+    });
+  }
+  a.bytes.append(b.bytes);
+  a.forget_length();
+  return left;
+}
+
+}  // namespace atelier::prompt::jinja

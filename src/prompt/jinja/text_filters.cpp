@@ -1,0 +1,338 @@
+// Filters over text.
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "base/utf8.h"
+#include "prompt/jinja/builtins.h"
+#include "prompt/jinja/interpreter.h"
+#include "prompt/jinja/unicode.h"
+
+namespace atelier::prompt::jinja {
+namespace {
+
+bool flag(const Value& value) {
+  return !value.is_missing() && truth(value);
+}
+
+template <Method kMethod>
+Value filter_case(Interpreter&, const Value& input, Bound&, Arguments&) {
+  const Value text = to_text(input);
+  return change_case(text.as_text(), kMethod);
+}
+
+Value filter_center(Interpreter&, const Value& input, Bound& bound, Arguments&) {
+  const Value text = to_text(input);
+  return center_text(text.as_text(), bound[0].is_missing() ? 80 : integer_argument(bound[0], "width"));
+}
+
+Value escaped(const TextObject& text) {
+  TextBuilder out;
+  std::size_t plain = 0;
+  for (std::size_t at = 0; at < text.bytes.size(); ++at) {
+    std::string_view entity;
+    switch (text.bytes[at]) {
+      case '&': entity = "&amp;"; break;
+      case '<': entity = "&lt;"; break;
+      case '>': entity = "&gt;"; break;
+      case '\'': entity = "&#39;"; break;
+      case '"': entity = "&#34;"; break;
+      default: continue;
+    }
+    out.append_slice(text, plain, at);
+    out.append(entity, text.at(at));
+    plain = at + 1;
+  }
+  out.append_slice(text, plain, text.bytes.size());
+  return out.take();
+}
+
+Value filter_escape(Interpreter&, const Value& input, Bound&, Arguments&) {
+  const Value text = to_text(input);
+  return escaped(text.as_text());
+}
+
+Value filter_safe(Interpreter&, const Value& input, Bound&, Arguments&) {
+  return to_text(input);
+}
+
+Value filter_indent(Interpreter&, const Value& input, Bound& bound, Arguments&) {
+  const TextObject& text = text_argument(input, "what indent works on");
+  Value indentation = bound[0];
+  if (!indentation.is_text()) {
+    TextBuilder spaces;
+    spaces.append_repeated(" ", indentation.is_missing() ? 4 : integer_argument(indentation, "width"), Provenance::kTemplate);
+    indentation = spaces.take();
+  }
+  const bool blank = flag(bound[2]);
+  // A line end is added first, so that the last line counts whether or not it has one.
+  TextBuilder with_end;
+  with_end.append(text);
+  with_end.append('\n', text.overall());
+  const Value whole = with_end.take();
+  TextBuilder out;
+  if (flag(bound[1])) out.append(indentation.as_text());
+  bool first = true;
+  for (const Value& line : split_lines(whole.as_text(), false)) {
+    if (!std::exchange(first, false)) {
+      out.append('\n', text.overall());
+      if (blank || !text_view(line).empty()) out.append(indentation.as_text());
+    }
+    out.append(line.as_text());
+  }
+  return out.take();
+}
+
+Value filter_replace(Interpreter&, const Value& input, Bound& bound, Arguments&) {
+  const Value text = to_text(input);
+  const Value from = to_text(bound[0]);
+  const Value to = to_text(bound[1]);
+  const std::int64_t count = bound[2].is_missing() || bound[2].is_none() ? -1 : integer_argument(bound[2], "count");
+  return replace_text(text.as_text(), from.as_text(), to.as_text(), count);
+}
+
+Value filter_striptags(Interpreter&, const Value& input, Bound&, Arguments&) {
+  const Value text = to_text(input);
+  const std::string& bytes = text.as_text().bytes;
+  // Comments, then tags, then runs of white space to one space each.
+  TextBuilder out;
+  std::size_t at = 0;
+  while (at < bytes.size()) {
+    const bool comment = bytes.compare(at, 4, "<!--") == 0;
+    const std::size_t close = comment ? bytes.find("-->", at) : bytes[at] == '<' ? bytes.find('>', at) : std::string::npos;
+    if (close != std::string::npos) {
+      at = close + (comment ? 3 : 1);
+      continue;
+    }
+    out.append_slice(text.as_text(), at, at + 1);
+    ++at;
+  }
+  const Value stripped = out.take();
+  const std::vector<Value> words = split_text(stripped.as_text(), Value::none(), -1, false);
+  const Value space = Value::template_text(" ");
+  return join_texts(space.as_text(), words);
+}
+
+// Words begin after white space and after - ( { [ <.
+Value filter_title(Interpreter&, const Value& input, Bound&, Arguments&) {
+  const Value text = to_text(input);
+  const TextObject& whole = text.as_text();
+  TextBuilder out;
+  const auto separates = [](char32_t c) {
+    return unicode::is_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<';
+  };
+  for (std::size_t at = 0; at < whole.bytes.size();) {
+    std::size_t end = at;
+    const bool separator = separates(utf8::decode(whole.bytes, at).code_point);
+    while (end < whole.bytes.size()) {
+      const utf8::Decoded decoded = utf8::decode(whole.bytes, end);
+      if (separates(decoded.code_point) != separator) break;
+      end += decoded.length;
+    }
+    const std::size_t first = at + utf8::decode(whole.bytes, at).length;
+    const Value head = change_case(slice_text(whole, at, first).as_text(), Method::k_upper);
+    const Value tail = change_case(slice_text(whole, first, end).as_text(), Method::k_lower);
+    out.append(head.as_text());
+    out.append(tail.as_text());
+    at = end;
+  }
+  return out.take();
+}
+
+Value filter_trim(Interpreter&, const Value& input, Bound& bound, Arguments&) {
+  if (input.is_text()) return strip_text(input.as_text(), bound[0], true, true);
+  const Value text = to_text(input);
+  return strip_text(text.as_text(), bound[0], true, true);
+}
+
+Value filter_truncate(Interpreter&, const Value& input, Bound& bound, Arguments&) {
+  const std::int64_t length = bound[0].is_missing() ? 255 : integer_argument(bound[0], "length");
+  const Value end = bound[2].is_missing() ? Value::template_text("...") : bound[2];
+  const std::int64_t leeway = bound[3].is_missing() || bound[3].is_none() ? 5 : integer_argument(bound[3], "leeway");
+  const std::int64_t end_length = static_cast<std::int64_t>(text_argument(end, "end").length());
+  if (length < end_length) raise_runtime("the length of truncate must be at least that of its end");
+  if (leeway < 0) raise_runtime("the leeway of truncate must not be negative");
+  if (length_of(input) <= length + std::min<std::int64_t>(leeway, 1'000'000'000)) return input;
+  const TextObject& text = text_argument(input, "what truncate works on");
+  Value kept = slice_text(text, 0, text.offset_of(static_cast<std::size_t>(length - end_length)));
+  if (!flag(bound[1])) kept = split_text(kept.as_text(), Value::template_text(" "), 1, true).front();
+  return concatenate(kept, end);
+}
+
+void append_percent_encoded(std::string& out, std::string_view text, bool for_query) {
+  constexpr std::string_view kSafe = "_.-~";
+  for (const char c : text) {
+    const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (alphanumeric || kSafe.find(c) != std::string_view::npos || (c == '/' && !for_query)) {
+      out += c;
+    } else if (c == ' ' && for_query) {
+      out += '+';
+    } else {
+      char buffer[4];
+      std::snprintf(buffer, sizeof(buffer), "%%%02X", static_cast<unsigned char>(c));
+      out += buffer;
+    }
+  }
+}
+
+Value filter_urlencode(Interpreter&, const Value& input, Bound&, Arguments&) {
+  const Provenance provenance = overall_provenance(input);
+  std::string out;
+  if (input.is_text() || !ValueIterator::possible(input)) {
+    append_percent_encoded(out, plain_text(input), false);
+    return Value::text(std::move(out), provenance);
+  }
+  Provenance overall = provenance;
+  const auto pair = [&](const Value& key, const Value& value) {
+    if (!out.empty()) out += '&';
+    append_percent_encoded(out, plain_text(key), true);
+    out += '=';
+    append_percent_encoded(out, plain_text(value), true);
+    overall = mixed(overall, mixed(overall_provenance(key), overall_provenance(value)));
+  };
+  if (input.is_dict()) {
+    for (const auto& [key, value] : input.as_dict().items) pair(key, value);
+  } else {
+    for (const Value& item : elements_of(input)) {
+      const std::vector<Value> parts = elements_of(item);
+      if (parts.size() != 2) raise_runtime("urlencode needs pairs");
+      pair(parts[0], parts[1]);
+    }
+  }
+  return Value::text(std::move(out), overall);
+}
+
+Value filter_wordcount(Interpreter&, const Value& input, Bound&, Arguments&) {
+  const Value text = to_text(input);
+  const std::string_view view = text_view(text);
+  std::int64_t words = 0;
+  bool inside = false;
+  for (std::size_t at = 0; at < view.size();) {
+    const utf8::Decoded decoded = utf8::decode(view, at);
+    const bool word = decoded.code_point == '_' || unicode::is_alnum(decoded.code_point);
+    words += word && !inside ? 1 : 0;
+    inside = word;
+    at += decoded.length;
+  }
+  return Value::integer(words, text.as_text().overall());
+}
+
+// Lines of at most so many characters, broken at white space; words that are longer are cut.
+void wrap_line(const TextObject& line, std::int64_t width, bool break_long_words, std::vector<Value>& out) {
+  std::vector<std::pair<std::size_t, std::size_t>> chunks;  // words and the white space between them
+  for (std::size_t at = 0; at < line.bytes.size();) {
+    const bool space = unicode::is_space(utf8::decode(line.bytes, at).code_point);
+    std::size_t end = at;
+    while (end < line.bytes.size()) {
+      const utf8::Decoded decoded = utf8::decode(line.bytes, end);
+      if (unicode::is_space(decoded.code_point) != space) break;
+      end += decoded.length;
+    }
+    chunks.emplace_back(at, end);
+    at = end;
+  }
+  const auto is_space = [&](const std::pair<std::size_t, std::size_t>& chunk) {
+    return unicode::is_space(utf8::decode(line.bytes, chunk.first).code_point);
+  };
+  const auto length = [&](const std::pair<std::size_t, std::size_t>& chunk) {
+    return static_cast<std::int64_t>(utf8::count(std::string_view(line.bytes).substr(chunk.first, chunk.second - chunk.first)));
+  };
+  std::size_t next = 0;
+  bool first_line = true;
+  while (next < chunks.size()) {
+    if (!first_line && is_space(chunks[next])) ++next;
+    if (next >= chunks.size()) break;
+    const std::size_t begin = chunks[next].first;
+    std::size_t end = begin;
+    std::int64_t used = 0;
+    std::size_t last = next;
+    while (next < chunks.size() && used + length(chunks[next]) <= width) {
+      used += length(chunks[next]);
+      end = chunks[next].second;
+      last = next++;
+    }
+    if (next < chunks.size() && length(chunks[next]) > width && (break_long_words || end == begin)) {
+      if (break_long_words) {
+        std::size_t cut = chunks[next].first;
+        for (std::int64_t room = std::max<std::int64_t>(width - used, 1); room > 0; --room) cut += utf8::decode(line.bytes, cut).length;
+        end = cut;
+        chunks[next].first = cut;
+      } else {
+        end = chunks[next].second;
+        ++next;
+      }
+    } else if (end > begin && is_space(chunks[last])) {
+      end = chunks[last].first;
+    }
+    if (end > begin) {
+      out.push_back(slice_text(line, begin, end));
+      first_line = false;
+    }
+  }
+}
+
+Value filter_wordwrap(Interpreter&, const Value& input, Bound& bound, Arguments&) {
+  const TextObject& text = text_argument(input, "what wordwrap works on");
+  const std::int64_t width = bound[0].is_missing() ? 79 : integer_argument(bound[0], "width");
+  if (width <= 0) raise_runtime("the width of wordwrap must be positive");
+  const bool break_long_words = bound[1].is_missing() || truth(bound[1]);
+  const Value separator = bound[2].is_missing() || bound[2].is_none() ? Value::template_text("\n") : bound[2];
+  std::vector<Value> lines;
+  for (const Value& line : split_lines(text, false)) {
+    const std::size_t before = lines.size();
+    wrap_line(line.as_text(), width, break_long_words, lines);
+    if (lines.size() == before) lines.push_back(Value::text({}, text.overall()));
+  }
+  return join_texts(text_argument(separator, "wrapstring"), lines);
+}
+
+Value filter_xmlattr(Interpreter&, const Value& input, Bound& bound, Arguments&) {
+  if (!input.is_dict()) raise_runtime("xmlattr needs a mapping");
+  TextBuilder out;
+  bool first = true;
+  const bool space = bound[0].is_missing() || truth(bound[0]);
+  for (const auto& [key, value] : input.as_dict().items) {
+    if (value.is_none() || value.is_undefined()) continue;
+    if (text_argument(key, "an attribute's name").bytes.find_first_of(" \t\n\r\f\v/>=") != std::string::npos) {
+      raise_runtime("'" + plain_text(key) + "' is no valid attribute name");
+    }
+    if (!std::exchange(first, false) || space) out.append(' ', Provenance::kTemplate);
+    const Value name = escaped(key.as_text());
+    const Value content = to_text(value);
+    const Value safe = escaped(content.as_text());
+    out.append(name.as_text());
+    out.append("=\"", Provenance::kTemplate);
+    out.append(safe.as_text());
+    out.append('"', Provenance::kTemplate);
+  }
+  return out.take();
+}
+
+constexpr FilterInfo kFilters[] = {
+    {"capitalize", {}, filter_case<Method::k_capitalize>},
+    {"center", {{"width"}}, filter_center},
+    {"e", {}, filter_escape},
+    {"escape", {}, filter_escape},
+    {"forceescape", {}, filter_escape},
+    {"indent", {{"width", "first", "blank"}}, filter_indent},
+    {"lower", {}, filter_case<Method::k_lower>},
+    {"replace", {{"old", "new", "count"}, 2}, filter_replace},
+    {"safe", {}, filter_safe},
+    {"striptags", {}, filter_striptags},
+    {"title", {}, filter_title},
+    {"trim", {{"chars"}}, filter_trim},
+    {"truncate", {{"length", "killwords", "end", "leeway"}}, filter_truncate},
+    {"upper", {}, filter_case<Method::k_upper>},
+    {"urlencode", {}, filter_urlencode},
+    {"wordcount", {}, filter_wordcount},
+    {"wordwrap", {{"width", "break_long_words", "wrapstring", "break_on_hyphens"}}, filter_wordwrap},
+    {"xmlattr", {{"autospace"}}, filter_xmlattr},
+};
+
+}  // namespace
+
+std::span<const FilterInfo> text_filters() {
+  return kFilters;
+}
+
+}  // namespace atelier::prompt::jinja
