@@ -1,8 +1,11 @@
 // The unmodified OpenAI package against the server: what a program written for OpenAI's API does.
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import OpenAI from 'openai';
-import { Server } from './server.mjs';
+import { Server, run } from './server.mjs';
 
 const chatModel = 'words';
 const embeddingModel = 'text-embedding-tiny-bert';
@@ -256,5 +259,28 @@ describe('concurrency', () => {
       return text;
     }));
     assert.ok(texts.every((text) => text.length > 0));
+  });
+});
+
+describe('the examples', () => {
+  // The package is found where the tests have it: an example is copied beside it.
+  const runExample = async (name, args) => {
+    const folder = path.dirname(fileURLToPath(import.meta.url));
+    const copy = fs.mkdtempSync(path.join(folder, 'node_modules/.example-'));
+    fs.copyFileSync(path.join(folder, '../../examples/openai', name), path.join(copy, name));
+    try {
+      return await run(process.execPath, [path.join(copy, name), ...args], { env: { OPENAI_BASE_URL: `${server.url}/v1` } });
+    } finally {
+      fs.rmSync(copy, { recursive: true });
+    }
+  };
+
+  test('run', async () => {
+    const chat = await runExample('chat.mjs', [chatModel]);
+    assert.equal(chat.code, 0, chat.stderr);
+    assert.match(chat.stdout, /> What is a language model\?\n\S/);
+    const embeddings = await runExample('embeddings.mjs', [embeddingModel, 'a model', 'a model', 'the wind over the hills']);
+    assert.equal(embeddings.code, 0, embeddings.stderr);
+    assert.match(embeddings.stdout, /^1\.000 {2}a model\n/);
   });
 });
