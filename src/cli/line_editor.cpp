@@ -161,11 +161,15 @@ LineEditor::Outcome LineEditor::read(std::string& line) {
   state.interrupted = false;
   state.pastes.clear();
   el_resize(state.editor);
+  // libedit itself changes the terminal's mode only after it has drawn the prompt: a Ctrl+D typed between the two would
+  // be eaten by the line discipline.
+  el_set(state.editor, EL_PREP_TERM, 1);
   state.tell_terminal("\x1b[?2004h");
   int count = 0;
   const char* text = el_gets(state.editor, &count);
   std::string typed = text && count > 0 ? std::string(text, static_cast<std::size_t>(count)) : std::string();
   state.tell_terminal("\x1b[?2004l");
+  el_set(state.editor, EL_PREP_TERM, 0);
   if (state.interrupted) {
     el_reset(state.editor);
     return Outcome::kInterrupted;
