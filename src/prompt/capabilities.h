@@ -1,0 +1,47 @@
+// What a chat template can do, found by rendering small conversations with it and looking at the text. No
+// model is known by its name.
+#pragma once
+
+#include <string>
+
+namespace atelier::prompt {
+
+namespace jinja {
+class Template;
+}
+
+// Special tokens as text, under the names that templates use. Empty ones are not given to templates.
+struct SpecialTokens {
+  std::string bos{}, eos{}, unk{}, sep{}, pad{}, cls{};
+};
+
+struct TemplateCapabilities {
+  // A plain question renders at all, in one of the two forms of content.
+  bool renders = false;
+  bool content_as_text = true;    // message.content may be a string
+  bool content_as_parts = false;  // … or a list of {"type": "text", "text": …}; used where a string does not work
+  bool supports_system_role = false;
+  bool needs_alternation = false;  // refuses two user messages in a row
+
+  bool supports_tools = false;           // renders the definitions in `tools`
+  bool no_tools_is_undefined = false;    // without tools the variable must not be there; elsewhere it is none
+  bool supports_tool_calls = false;      // renders an assistant's tool_calls
+  bool supports_parallel_calls = false;  // … more than one in a message
+  bool supports_tool_responses = false;  // renders messages of the role tool
+  bool arguments_as_text = false;        // wants arguments as JSON text, not as an object
+  bool calls_want_null_content = false;  // renders tool_calls only where the content is none
+
+  // The member of an assistant's message that its reasoning goes into: "reasoning_content", "thinking" or
+  // "reasoning"; empty where the template has no use for earlier reasoning.
+  std::string reasoning_member;
+  std::string thinking_variable;    // "enable_thinking" or "thinking", where it changes what is rendered
+  bool supports_effort = false;     // `reasoning_effort` changes what is rendered
+  bool opens_reasoning = false;     // the prompt for the answer ends inside a reasoning section
+  std::string reasoning_start, reasoning_end;  // the markers of that section, where the template shows them
+
+  bool begins_with_bos = false;
+};
+
+TemplateCapabilities probe(const jinja::Template& chat_template, const SpecialTokens& special);
+
+}  // namespace atelier::prompt

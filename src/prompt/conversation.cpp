@@ -1,0 +1,226 @@
+#include "prompt/conversation.h"
+
+#include <algorithm>
+#include <string_view>
+#include <utility>
+
+namespace atelier::prompt {
+namespace {
+
+using jinja::DictObject;
+using jinja::Ref;
+using jinja::Value;
+
+constexpr std::string_view kBetweenMessages = "\n\n";
+
+void add_text(Message& message, std::string_view text) {
+  message.content.push_back(ContentPart{std::string(text)});
+}
+
+// Two messages as one. Each keeps its text; a blank line stands between them.
+void append_message(Message& first, Message&& second) {
+  std::string text = joined_text(first);
+  const std::string more = joined_text(second);
+  if (!text.empty() && !more.empty()) text += kBetweenMessages;
+  text += more;
+  first.content.clear();
+  if (!text.empty()) add_text(first, text);
+  if (!first.reasoning.empty() && !second.reasoning.empty()) first.reasoning += kBetweenMessages;
+  first.reasoning += second.reasoning;
+  for (json::Value& call : second.tool_calls) first.tool_calls.push_back(std::move(call));
+}
+
+std::vector<Message> with_one_system_message(std::vector<Message> messages) {
+  std::vector<Message> result;
+  Message system;
+  system.role = "system";
+  bool found = false;
+  for (Message& message : messages) {
+    if (message.role == "developer") message.role = "system";
+    if (message.role == "function") message.role = "tool";
+    if (message.role != "system") {
+      result.push_back(std::move(message));
+    } else if (!std::exchange(found, true)) {
+      system = std::move(message);
+    } else {
+      append_message(system, std::move(message));
+    }
+  }
+  if (found) result.insert(result.begin(), std::move(system));
+  return result;
+}
+
+void move_system_into_user(std::vector<Message>& messages) {
+  if (messages.empty() || messages.front().role != "system") return;
+  Message system = std::move(messages.front());
+  messages.erase(messages.begin());
+  if (joined_text(system).empty()) return;
+  system.role = "user";
+  system.name.clear();
+  const auto first_user = std::find_if(messages.begin(), messages.end(), [](const Message& m) { return m.role == "user"; });
+  if (first_user == messages.end()) {
+    messages.insert(messages.begin(), std::move(system));
+    return;
+  }
+  system.name = first_user->name;
+  append_message(system, std::move(*first_user));
+  *first_user = std::move(system);
+}
+
+// {"name": …, "arguments": …} as the default tool format writes a call.
+std::string call_as_text(const json::Value& call) {
+  json::Object request;
+  const json::Value* function = call.find("function");
+  const json::Value& source = function != nullptr ? *function : call;
+  if (const json::Value* name = source.find("name")) request.set("name", *name);
+  if (const json::Value* arguments = source.find("arguments")) {
+    json::Value value = *arguments;
+    if (const std::string* text = arguments->if_string()) {
+      if (auto parsed = json::parse(*text)) value = std::move(*parsed);
+    }
+    request.set("arguments", std::move(value));
+  }
+  return "[TOOL_REQUEST]" + json::dump(json::Value(std::move(request)), {.item_separator = ", ", .key_separator = ": "}) +
+         "[END_TOOL_REQUEST]";
+}
+
+void write_tools_as_text(std::vector<Message>& messages, const TemplateCapabilities& capabilities) {
+  for (Message& message : messages) {
+    if (!message.tool_calls.empty() && !capabilities.supports_tool_calls) {
+      std::string text = joined_text(message);
+      for (const json::Value& call : message.tool_calls) {
+        if (!text.empty()) text += '\n';
+        text += call_as_text(call);
+      }
+      message.content.clear();
+      add_text(message, text);
+      message.tool_calls.clear();
+    }
+    if (message.role == "tool" && !capabilities.supports_tool_responses) {
+      const std::string text = "[TOOL_RESULT]" + joined_text(message) + "[END_TOOL_RESULT]";
+      message = Message();
+      message.role = "user";
+      add_text(message, text);
+    }
+  }
+}
+
+void merge_neighbours(std::vector<Message>& messages) {
+  std::vector<Message> result;
+  for (Message& message : messages) {
+    const bool mergeable = message.role == "user" || message.role == "assistant";
+    if (mergeable && !result.empty() && result.back().role == message.role && message.tool_calls.empty() &&
+        result.back().tool_calls.empty()) {
+      append_message(result.back(), std::move(message));
+    } else {
+      result.push_back(std::move(message));
+    }
+  }
+  messages = std::move(result);
+}
+
+Value key(const char* name) {
+  return Value::template_text(name);
+}
+
+Value content_text(std::string text) {
+  return Value::text(std::move(text), Provenance::kContent);
+}
+
+Value content_value(const Message& message, const TemplateCapabilities& capabilities) {
+  if (message.content.empty() && !message.tool_calls.empty() && capabilities.calls_want_null_content) return Value::none();
+  if (capabilities.content_as_text) return content_text(joined_text(message));
+  std::vector<Value> parts;
+  for (const ContentPart& part : message.content) {
+    Ref<DictObject> dict(std::make_unique<DictObject>().release());
+    dict->append(key("type"), Value::template_text("text"));
+    dict->append(key("text"), content_text(part.text));
+    parts.push_back(Value::of(dict.get()));
+  }
+  return Value::list(std::move(parts));
+}
+
+// Arguments come as JSON text or as an object; the template takes one of the two.
+json::Value call_for(const json::Value& call, const TemplateCapabilities& capabilities) {
+  json::Value result = call;
+  json::Object* members = result.if_object();
+  json::Value* function = members != nullptr ? members->find("function") : nullptr;
+  json::Object* holder = function != nullptr ? function->if_object() : members;
+  json::Value* arguments = holder != nullptr ? holder->find("arguments") : nullptr;
+  if (arguments == nullptr) return result;
+  if (const std::string* text = arguments->if_string(); text != nullptr && !capabilities.arguments_as_text) {
+    if (text->find_first_not_of(" \n\t\r") == std::string::npos) {
+      *arguments = json::Object();
+    } else if (auto parsed = json::parse(*text); parsed && parsed->is_object()) {
+      *arguments = json::Value(std::move(*parsed));
+    }
+  } else if (text == nullptr && capabilities.arguments_as_text) {
+    *arguments = json::dump(*arguments, {.item_separator = ", ", .key_separator = ": "});
+  }
+  return result;
+}
+
+bool is_known_role(std::string_view role) {
+  constexpr std::string_view kRoles[] = {"system", "user", "assistant", "tool", "developer", "function"};
+  return std::find(std::begin(kRoles), std::end(kRoles), role) != std::end(kRoles);
+}
+
+Value message_value(const Message& message, const TemplateCapabilities& capabilities) {
+  Ref<DictObject> dict(std::make_unique<DictObject>().release());
+  dict->append(key("role"), Value::text(message.role, is_known_role(message.role) ? Provenance::kTemplate : Provenance::kContent));
+  dict->append(key("content"), content_value(message, capabilities));
+  if (!message.name.empty()) dict->append(key("name"), content_text(message.name));
+  if (!message.reasoning.empty() && !capabilities.reasoning_member.empty()) {
+    dict->append(Value::template_text(capabilities.reasoning_member), content_text(message.reasoning));
+  }
+  if (!message.tool_calls.empty()) {
+    std::vector<Value> calls;
+    for (const json::Value& call : message.tool_calls) {
+      calls.push_back(jinja::from_json(call_for(call, capabilities), Provenance::kContent));
+    }
+    dict->append(key("tool_calls"), Value::list(std::move(calls)));
+  }
+  if (!message.tool_call_id.empty()) dict->append(key("tool_call_id"), content_text(message.tool_call_id));
+  return Value::of(dict.get());
+}
+
+}  // namespace
+
+std::string joined_text(const Message& message) {
+  std::string text;
+  bool first = true;
+  for (const ContentPart& part : message.content) {
+    if (!std::exchange(first, false)) text += '\n';
+    text += part.text;
+  }
+  return text;
+}
+
+std::vector<Message> adapt(std::vector<Message> messages, const TemplateCapabilities& capabilities) {
+  messages = with_one_system_message(std::move(messages));
+  if (!capabilities.supports_system_role) move_system_into_user(messages);
+  write_tools_as_text(messages, capabilities);
+  if (capabilities.needs_alternation) merge_neighbours(messages);
+  return messages;
+}
+
+Value messages_value(const std::vector<Message>& messages, const TemplateCapabilities& capabilities) {
+  std::vector<Value> values;
+  values.reserve(messages.size());
+  for (const Message& message : messages) values.push_back(message_value(message, capabilities));
+  return Value::list(std::move(values));
+}
+
+void set_special_tokens(jinja::Variables& variables, const SpecialTokens& special) {
+  const auto set = [&](const char* name, const std::string& text) {
+    if (!text.empty()) variables.set(name, Value::template_text(text));
+  };
+  set("bos_token", special.bos);
+  set("eos_token", special.eos);
+  set("unk_token", special.unk);
+  set("sep_token", special.sep);
+  set("pad_token", special.pad);
+  set("cls_token", special.cls);
+}
+
+}  // namespace atelier::prompt

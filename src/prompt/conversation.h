@@ -1,0 +1,31 @@
+// A conversation in the shape that a template can take: what it does not know is said in what it knows.
+//
+// - developer is system and function is tool. Several system messages become one, in order, at the front.
+// - Where the template has no system role, that text goes before the first user message.
+// - Where it wants user and assistant to alternate, neighbours of one role become one message.
+// - Where it has no tool messages, calls and results are written as text, in the markers of the default tool
+//   format: [TOOL_REQUEST]…[END_TOOL_REQUEST] and [TOOL_RESULT]…[END_TOOL_RESULT].
+// - Text parts are joined with newlines, or handed over as parts where the template goes through them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "prompt/capabilities.h"
+#include "prompt/jinja/template.h"
+#include "prompt/message.h"
+
+namespace atelier::prompt {
+
+std::vector<Message> adapt(std::vector<Message> messages, const TemplateCapabilities& capabilities);
+
+// The variable `messages`. Roles and the names of members are ours and count as template text, so that a
+// template may build a special token from a role; everything that the client wrote is content.
+jinja::Value messages_value(const std::vector<Message>& messages, const TemplateCapabilities& capabilities);
+
+void set_special_tokens(jinja::Variables& variables, const SpecialTokens& special);
+
+// The text of all parts, a newline between them.
+std::string joined_text(const Message& message);
+
+}  // namespace atelier::prompt
