@@ -215,7 +215,10 @@ Result<void> EngineClient::take_frame(std::string_view payload) {
 }
 
 Result<void> EngineClient::dispatch(wire::FromEngine& message) {
-  if (message.has_log()) return take_log(message);
+  if (message.has_log()) {  // may come before Hello
+    process_->log_line(message.log().message());
+    return {};
+  }
   if (message.has_hello()) return take_hello(message);
   if (!hello_) return fail(ErrorCode::kCorrupt, "its first message was not Hello");
   // Keep what is looked up: a callback may change the maps.
@@ -243,16 +246,6 @@ Result<void> EngineClient::take_hello(const wire::FromEngine& message) {
   hello_ = true;
   log_.info("engine is {} {} on {}", hello.engine_name(), hello.engine_version(), hello.library_version());
   state_changed_.notify();
-  return {};
-}
-
-Result<void> EngineClient::take_log(const wire::FromEngine& message) {
-  const wire::Log& line = message.log();
-  process_->log_line(line.message());
-  if (line.level() == wire::LOG_ERROR || line.level() == wire::LOG_WARN) {
-    // Debugging level in the server's log: the engine's own log has the line in any case, rate-limited.
-    log_.debug("engine: {}", line.message());
-  }
   return {};
 }
 

@@ -107,7 +107,6 @@ class EngineClient : public std::enable_shared_from_this<EngineClient> {
   Result<void> dispatch(wire::FromEngine& message);
   Result<void> take_stream_message(Stream& stream, wire::FromEngine& message);
   Result<void> take_call_message(Call& call, wire::FromEngine& message);
-  Result<void> take_log(const wire::FromEngine& message);
   Result<void> take_hello(const wire::FromEngine& message);
   void on_ended(const EngineEnd& end);
   void fail_everything(const Error& reason);

@@ -140,8 +140,8 @@ using LoadProgress = std::function<void(double fraction)>;  // 0 to 1, never dec
 
 class Instances {
  public:
-  // The executor must be the loop's. Children are spawned from the calling thread, which must live as long as
-  // the process (their parent-death signal follows that thread).
+  // The executor must be the loop's. Engines are spawned from the thread that runs the loop, which must live as
+  // long as the process (their parent-death signal follows that thread).
   static std::unique_ptr<Instances> create(asio::any_io_executor executor, InstancesConfig config);
   // Engines that are left are killed. Call shutdown first for an orderly end.
   virtual ~Instances() = default;

@@ -318,8 +318,48 @@ INSTANTIATE_TEST_SUITE_P(Protocol, BadFrames,
                                            std::pair("oversized", "it sent a malformed frame: A frame announces"),
                                            std::pair("truncated", "exit code 3"),
                                            std::pair("wrong_type", "it answered Generate with a message of type"),
-                                           std::pair("hello", "it sent Hello twice")),
+                                           std::pair("hello", "it sent Hello twice"),
+                                           std::pair("close", "it closed its socket but went on running")),
                          [](const auto& test) { return std::string(test.param.first); });
+
+TEST(Generation, AnEngineThatDoesNotReadIsRefusedMoreWork) {
+  Engines engines;
+  engines.config.engine_stop_grace = std::chrono::milliseconds(20);
+  const auto instance = engines.loaded("m", R"({"generate": {"steps": [{"deaf": true}, {"text": "a"}, {"hang": true}]}})");
+  const auto first = generate(*instance, prompt("x"));
+  while (!std::holds_alternative<Delta>(*engines.loop.run(next_event(first, kNoDeadline)))) {
+  }
+  const GenerateRequest large = prompt(std::string(20'000'000, 'x'));
+  std::vector<std::unique_ptr<Generation>> waiting;
+  std::optional<Error> refusal;
+  while (!refusal) {
+    auto generation = instance->generate(large);
+    if (generation) {
+      waiting.push_back(std::move(*generation));
+    } else {
+      refusal = generation.error();
+    }
+    engines.loop.run_ready();
+    ASSERT_LT(waiting.size(), 20U) << "400 MB wait to be written";
+  }
+  EXPECT_EQ(refusal->code, ErrorCode::kOverloaded);
+  const Error too_large = instance->generate(prompt(std::string(70'000'000, 'x'))).error();
+  EXPECT_EQ(too_large.code, ErrorCode::kInvalidRequest) << "one frame cannot hold it";
+  // It can be unloaded all the same.
+  EXPECT_TRUE(engines.loop.run(engines.instances->unload("m")));
+}
+
+TEST(Generation, AFloodOfOutputIsDrainedAndBounded) {
+  Engines engines;
+  const std::string line(100, '!');
+  const auto instance = engines.loaded("m", R"({"generate": {"steps": [
+    {"print": ")" + line + R"(", "times": 100000}, {"text": "a"}, {"print": "last words"}, {"crash": "exit"}]}})");
+  const Outcome outcome = engines.loop.run(read_all(generate(*instance, prompt("x"))));
+  EXPECT_EQ(outcome.text, "a");
+  EXPECT_THAT(outcome.error()->message, EndsWith(line + "\nlast words"));
+  EXPECT_LT(outcome.error()->message.size(), 3000U);
+  EXPECT_LT(std::filesystem::file_size(engines.folder.path() / "engine-m.log"), 5'000'000U) << "10 MB were printed";
+}
 
 TEST(Requests, TokensAndTextGoBothWays) {
   Engines engines;

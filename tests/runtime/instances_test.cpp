@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -260,6 +262,22 @@ TEST(Acquire, OneOfSeveralMayLeaveTheLastCancels) {
   EXPECT_EQ(engines.loop.wait(second).error().code, ErrorCode::kCancelled);
   EXPECT_FALSE(alive(pid));
   EXPECT_TRUE(engines.instances->list().empty());
+}
+
+TEST(Acquire, ACoroutineThatIsCancelledLeavesLikeAnyOther) {
+  Engines engines;
+  engines.start();
+  asio::cancellation_signal cancel;
+  bool ended = false;
+  auto work = engines.acquire(engines.request("m", R"({"load": {"progress": [0.5], "hang": true}})"));
+  asio::co_spawn(engines.loop.executor(), std::move(work),
+                 asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr, Result<Instances::Acquired>) {
+                   ended = true;
+                 }));
+  engines.loop.run_until([&] { return engines.pids().size() == 1; });
+  cancel.emit(asio::cancellation_type::terminal);
+  engines.loop.run_until([&] { return ended && engines.instances->list().empty(); });
+  EXPECT_FALSE(alive(std::stoi(engines.pids()[0])));
 }
 
 TEST(Acquire, TakesTheLeastBusyInstance) {

@@ -99,9 +99,11 @@ int Player::run() {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(timers_.begin()->first - Clock::now());
       timeout = static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, 60'000));
     }
-    pollfd entry{ended_ ? -1 : socket_, static_cast<short>(POLLIN | (out_.empty() ? 0 : POLLOUT)), 0};
+    const short events = static_cast<short>((deaf_ ? 0 : POLLIN) | (out_.empty() ? 0 : POLLOUT));
+    pollfd entry{ended_ ? -1 : socket_, events, 0};
     if (poll(&entry, 1, timeout) < 0 && errno != EINTR) return 1;
-    if ((entry.revents & (POLLIN | POLLHUP)) != 0 && !read_socket()) ended_ = true;
+    if (deaf_ && (entry.revents & POLLHUP) != 0) ended_ = true;
+    if (!deaf_ && (entry.revents & (POLLIN | POLLHUP)) != 0 && !read_socket()) ended_ = true;
   }
 }
 
@@ -186,6 +188,10 @@ void Player::send_raw(const std::string& what, std::uint64_t id) {
     out_.append(4, '\0');
   } else if (what == "hello") {
     say_hello();
+  } else if (what == "close") {
+    flush(true);
+    close(socket_);
+    while (true) pause();
   } else {
     print("unknown raw message: " + what);
     _exit(4);
@@ -428,6 +434,7 @@ bool Player::play(Playback& playback, const Step& step) {
     case Step::Kind::kCrash: crash(step.crash); return false;
     case Step::Kind::kRaw: send_raw(step.text, playback.id); return true;
     case Step::Kind::kHang: return false;
+    case Step::Kind::kDeaf: deaf_ = true; return true;
     case Step::Kind::kPrint: print(step.text); return true;
     case Step::Kind::kLog:
       message.set_id(0);

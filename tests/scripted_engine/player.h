@@ -71,6 +71,7 @@ class Player {
   std::multimap<Clock::time_point, std::function<void()>> timers_;
   bool loaded_ = false;
   bool ended_ = false;
+  bool deaf_ = false;
   std::uint32_t parallel_ = 4;
   std::uint32_t context_length_ = 4096;
   wire::LoadConfig config_;

@@ -204,7 +204,8 @@ Step read_step(const Value& value, const std::string& where, std::optional<Error
     reader.string(name, step.text);
   }
   static const std::map<const char*, Step::Kind> kFlags = {{"report", Step::Kind::kReport},
-                                                           {"hang", Step::Kind::kHang}};
+                                                           {"hang", Step::Kind::kHang},
+                                                           {"deaf", Step::Kind::kDeaf}};
   for (const auto& [name, kind] : kFlags) {
     if (!reader.has(name)) continue;
     set_kind(reader, step, chosen, kind);

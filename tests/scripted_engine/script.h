@@ -37,7 +37,7 @@ struct ScriptDone {
 };
 
 struct Step {
-  enum class Kind { kPieces, kProgress, kEcho, kReport, kError, kDone, kCrash, kRaw, kHang, kPrint, kLog, kWait };
+  enum class Kind { kPieces, kProgress, kEcho, kReport, kError, kDone, kCrash, kRaw, kHang, kDeaf, kPrint, kLog, kWait };
   Kind kind = Kind::kWait;
   std::chrono::milliseconds after{0};  // wait before it
   std::uint64_t times = 1;             // 0: without end
