@@ -13,7 +13,7 @@
 namespace atelier::models {
 namespace {
 
-constexpr std::uint64_t kMaxYamlBytes = 1024 * 1024;
+constexpr std::uint64_t kMaxYamlBytes = 256 * 1024;
 constexpr std::uint64_t kMaxSelectionBytes = 4 * 1024 * 1024;
 
 }  // namespace

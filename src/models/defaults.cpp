@@ -14,7 +14,7 @@
 namespace atelier::models {
 namespace {
 
-constexpr std::size_t kMaxBytes = 1024 * 1024;
+constexpr std::size_t kMaxBytes = 256 * 1024;
 constexpr std::size_t kMaxWarnings = 50;
 constexpr std::size_t kMaxFields = 1'000;
 

@@ -12,7 +12,7 @@
 // Values may also be plain members ("operation: { temperature: 0.7, top_p: 0.9 }"), under the request's
 // names or the configuration keys. A value {checked, value} that is unchecked switches its sampler off.
 // What is not known, or out of range, is a warning and not a failure: newer files have newer keys.
-// The file comes from anybody: at most 1 MiB, nesting bounded by the parser. Pure functions.
+// The file comes from anybody: at most 256 KiB, nesting bounded by the parser. Pure functions.
 #pragma once
 
 #include <cstdint>

@@ -348,8 +348,9 @@ GgufValue GgufParser::array(const std::string& key) {
     kept_left_ -= held;
     keep_elements(array, what);
   } else if (strings) {
+    const std::string element = "an element of " + what;
     for (std::uint64_t i = 0; i < array.count && !in_.failed(); ++i) {
-      in_.skip(in_.value<std::uint64_t>("an element of " + what), "an element of " + what);
+      in_.skip(in_.value<std::uint64_t>(element), element);
     }
   } else {
     in_.skip(array.count * least, what);
