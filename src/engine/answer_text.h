@@ -40,7 +40,7 @@ struct AnswerPiece {
   std::string text;  // complete UTF-8
   bool is_control = false;
   std::int32_t token = 0;
-  std::string token_bytes;                    // where log probabilities were asked for
+  std::string token_bytes;  // where log probabilities were asked for
   std::optional<TokenLogProbabilities> logprobs;
 };
 

@@ -142,6 +142,46 @@ double sum_of_exponentials(std::span<const float> logits, float largest_logit, f
   return sum;
 }
 
+void select_nucleus(std::span<const float> logits, float p, std::vector<Candidate>& out) {
+  constexpr std::size_t kBucketsPerUnit = 16;
+  constexpr std::size_t kBuckets = 40 * kBucketsPerUnit;  // what is 40 below the largest is negligible
+  out.clear();
+  const std::int32_t best_token = largest(logits);
+  if (best_token < 0) return;
+  const float best = logits[static_cast<std::size_t>(best_token)];
+  const auto bucket_of = [&](float logit) { return static_cast<std::size_t>((best - logit) * kBucketsPerUnit); };
+  double mass[kBuckets] = {};
+  double sum = 0;
+  const float floor = best - static_cast<float>(kBuckets) / kBucketsPerUnit;
+  for (const float logit : logits) {
+    if (!(logit > floor)) continue;
+    const double e = std::exp(logit - best);
+    mass[std::min(bucket_of(logit), kBuckets - 1)] += e;
+    sum += e;
+  }
+  std::size_t edge = 0;
+  double above = 0;
+  while (edge + 1 < kBuckets && above + mass[edge] < p * sum) above += mass[edge++];
+
+  std::vector<Candidate> at_edge;
+  for_blocks_above(
+      logits, [&] { return floor; },
+      [&](std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i) {
+          if (!(logits[i] > floor)) continue;
+          const std::size_t bucket = std::min(bucket_of(logits[i]), kBuckets - 1);
+          if (bucket > edge) continue;
+          (bucket < edge ? out : at_edge).push_back({static_cast<std::int32_t>(i), logits[i], 0});
+        }
+      });
+  sort_by_logit(at_edge);
+  for (const Candidate& c : at_edge) {
+    if (above >= p * sum && !out.empty()) break;
+    above += std::exp(c.logit - best);
+    out.push_back(c);
+  }
+}
+
 void keep_top_p(std::vector<Candidate>& candidates, float p) {
   float sum = 0;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
@@ -155,10 +195,10 @@ void keep_top_p(std::vector<Candidate>& candidates, float p) {
 
 void keep_min_p(std::vector<Candidate>& candidates, float p) {
   if (candidates.empty() || p <= 0) return;
-  const float least = candidates.front().logit + std::log(p);
-  std::size_t keep = 1;
-  while (keep < candidates.size() && candidates[keep].logit >= least) ++keep;
-  candidates.resize(keep);
+  float best = kMinusInfinity;
+  for (const Candidate& c : candidates) best = c.logit > best ? c.logit : best;
+  const float least = best + std::log(p);
+  std::erase_if(candidates, [&](const Candidate& c) { return c.logit < least && c.logit < best; });
 }
 
 void keep_typical(std::vector<Candidate>& candidates, float p) {

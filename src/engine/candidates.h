@@ -35,6 +35,11 @@ void select_from(std::span<const float> logits, float least, std::vector<Candida
 // Every token that can come (its logit is above -inf), in order of ids.
 void list_all(std::span<const float> logits, std::vector<Candidate>& out);
 
+// The nucleus of the whole vocabulary (see keep_top_p), without sorting it: the mass of the logits is summed up by
+// value in narrow buckets; all of those above the bucket in which p is reached belong to it, and only that bucket
+// is sorted. In no order; p is not set. About 2 ms for 128k tokens at worst (a flat distribution).
+void select_nucleus(std::span<const float> logits, float p, std::vector<Candidate>& out);
+
 // Softmax over the list.
 void set_probabilities(std::vector<Candidate>& candidates);
 
@@ -45,7 +50,7 @@ double sum_of_exponentials(std::span<const float> logits, float largest_logit, f
 // set and sorted, reach p.
 void keep_top_p(std::vector<Candidate>& candidates, float p);
 
-// Those at least p times as likely as the likeliest. List sorted.
+// Those at least p times as likely as the likeliest. Keeps the order, whatever it is.
 void keep_min_p(std::vector<Candidate>& candidates, float p);
 
 // Locally typical sampling (Meister et al. 2022). Probabilities set; afterwards the list is in order of

@@ -70,8 +70,8 @@ void Connection::wake() {
 
 bool Connection::write_some() {
   while (written_ < outgoing_.size()) {
-    const ssize_t n = ::send(socket_, outgoing_.data() + written_, outgoing_.size() - written_,
-                             MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t n =
+        ::send(socket_, outgoing_.data() + written_, outgoing_.size() - written_, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n > 0) {
       written_ += static_cast<std::size_t>(n);
       continue;
@@ -134,13 +134,17 @@ bool Connection::read_some() {
   if (n < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return true;
     // The server may vanish with our bytes unread; for us that is the end of file.
-    if (errno == ECONNRESET) report_closed(CloseReason::kEndOfFile, "the server closed the socket");
-    else report_closed(CloseReason::kIo, fmt::format("recv: {}", std::strerror(errno)));
+    if (errno == ECONNRESET)
+      report_closed(CloseReason::kEndOfFile, "the server closed the socket");
+    else
+      report_closed(CloseReason::kIo, fmt::format("recv: {}", std::strerror(errno)));
     return false;
   }
   if (n == 0) {
-    if (reader_.at_boundary()) report_closed(CloseReason::kEndOfFile, "the server closed the socket");
-    else report_closed(CloseReason::kProtocolFault, "the socket ended inside a frame");
+    if (reader_.at_boundary())
+      report_closed(CloseReason::kEndOfFile, "the server closed the socket");
+    else
+      report_closed(CloseReason::kProtocolFault, "the socket ended inside a frame");
     return false;
   }
   reader_.feed(std::string_view(buffer, static_cast<std::size_t>(n)));

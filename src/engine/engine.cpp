@@ -50,7 +50,8 @@ Engine::Engine(int socket, Options options) : options_(std::move(options)) {
       [this](std::unique_ptr<wire::ToEngine> message, std::size_t bytes) { receive(std::move(message), bytes); },
       [this] { return unread_bytes_ < kMaxUnreadBytes; },
       [this](CloseReason reason, const std::string& what) { closed(reason, what); });
-  log_ = std::make_unique<LibraryLog>([this](LibraryLogLevel level, const std::string& line) { send_log(level, line); });
+  log_ =
+      std::make_unique<LibraryLog>([this](LibraryLogLevel level, const std::string& line) { send_log(level, line); });
   text_thread_ = std::thread([this] {
     while (!text_tasks_.closed()) {
       for (TaskQueue::Task& task : text_tasks_.take(TaskQueue::Wait::kForTask)) {
@@ -93,7 +94,7 @@ void Engine::closed(CloseReason reason, const std::string& what) {
   }
   closing_ = true;
   tasks_.close();
-  if (options_.on_closed) options_.on_closed();
+  if (options_.on_closed) options_.on_closed(exit_code_);
 }
 
 int Engine::run() {
@@ -180,8 +181,10 @@ void Engine::handle_load(const Message& message) {
   model_ = std::move(*model);
   const auto sink = [this](const wire::FromEngine& out) { send(out); };
   if (model_->context() != nullptr) {
-    if (model_->for_embedding()) embedder_ = std::make_unique<Embedder>(*model_, sink);
-    else scheduler_ = std::make_unique<Scheduler>(*model_, sink);
+    if (model_->for_embedding())
+      embedder_ = std::make_unique<Embedder>(*model_, sink);
+    else
+      scheduler_ = std::make_unique<Scheduler>(*model_, sink);
   }
   wire::FromEngine answer;
   answer.set_id(id);
@@ -297,8 +300,10 @@ void Engine::handle_pause(std::uint64_t id, bool paused) {
     return;
   }
   if (!scheduler_) return;
-  if (paused) scheduler_->pause(id);
-  else scheduler_->resume(id);
+  if (paused)
+    scheduler_->pause(id);
+  else
+    scheduler_->resume(id);
 }
 
 void Engine::handle_info(std::uint64_t id) {
@@ -346,10 +351,10 @@ Result<EmbedRequest> Engine::prepare_embed(const wire::ToEngine& message) const 
   const wire::Embed& embed = message.embed();
   const std::size_t limit = model_->context_length();
   if (static_cast<std::size_t>(embed.inputs_size()) > kMaxEmbeddingInputs) {
-    return fail(ErrorCode::kInvalidRequest,
-                fmt::format("There are {} inputs; at most {} are possible at once", embed.inputs_size(),
-                            kMaxEmbeddingInputs),
-                "inputs");
+    return fail(
+        ErrorCode::kInvalidRequest,
+        fmt::format("There are {} inputs; at most {} are possible at once", embed.inputs_size(), kMaxEmbeddingInputs),
+        "inputs");
   }
   EmbedRequest request;
   request.id = message.id();

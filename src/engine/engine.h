@@ -28,8 +28,8 @@ namespace atelier::engine {
 class Engine {
  public:
   struct Options {
-    // Called on the socket thread when the server is gone and run() is about to return: for a watchdog.
-    std::function<void()> on_closed;
+    // Called on the socket thread when the socket has ended and run() is about to return this: for a watchdog.
+    std::function<void(int exit_code)> on_closed;
   };
 
   // Takes the socket over and says hello. The library's backends must have been loaded.

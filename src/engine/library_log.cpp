@@ -55,8 +55,10 @@ void receive(ggml_log_level level, const char* text, void*) {
   const std::lock_guard lock(s.mutex);
   if (level != GGML_LOG_LEVEL_CONT) s.level = level_of(level);
   for (const char c : std::string_view(text)) {
-    if (c == '\n') finish_line(s);
-    else if (s.line.size() < kMaxLineBytes) s.line += c;
+    if (c == '\n')
+      finish_line(s);
+    else if (s.line.size() < kMaxLineBytes)
+      s.line += c;
   }
 }
 

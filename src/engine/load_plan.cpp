@@ -14,8 +14,8 @@ double mib(std::uint64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 
 // scores where they are not computed in tiles. Rough on purpose: small against the rest.
 std::uint64_t work_bytes(const LoadWishes& wishes, const ModelShape& shape, std::uint32_t cells) {
   const std::uint64_t rows = wishes.micro_batch_size;
-  const std::uint64_t activations = rows * 4 * (std::uint64_t{8} * shape.embedding_length +
-                                                std::uint64_t{3} * shape.feed_forward_length);
+  const std::uint64_t activations =
+      rows * 4 * (std::uint64_t{8} * shape.embedding_length + std::uint64_t{3} * shape.feed_forward_length);
   const std::uint64_t logits = std::uint64_t{2} * 4 * wishes.output_rows * shape.vocabulary_size;
   const std::uint64_t mask = rows * cells * 4;
   const std::uint64_t scores = wishes.flash_attention ? 0 : rows * cells * shape.head_count * 4;
@@ -40,8 +40,7 @@ std::uint32_t choose_cache_tokens(const LoadWishes& wishes, const ModelShape& sh
 }  // namespace
 
 Result<LoadPlan> plan_load(const LoadWishes& wishes, const ModelShape& shape, std::uint64_t free_bytes) {
-  const std::uint32_t trained =
-      shape.trained_context_length > 0 ? shape.trained_context_length : kDefaultContextLength;
+  const std::uint32_t trained = shape.trained_context_length > 0 ? shape.trained_context_length : kDefaultContextLength;
   const bool chosen_freely = wishes.context_length == 0;
   std::uint32_t length = chosen_freely ? std::min(kDefaultContextLength, trained) : wishes.context_length;
   // Beyond the trained length models with learned positions have no rows to look up.
@@ -51,8 +50,8 @@ Result<LoadPlan> plan_load(const LoadWishes& wishes, const ModelShape& shape, st
     LoadPlan plan;
     plan.context_length = length;
     plan.cache_tokens = choose_cache_tokens(wishes, shape, length, free_bytes);
-    const std::uint64_t cells = wishes.kv_cells > 0 ? std::max(wishes.kv_cells, length)
-                                                    : std::uint64_t{length} + plan.cache_tokens;
+    const std::uint64_t cells =
+        wishes.kv_cells > 0 ? std::max(wishes.kv_cells, length) : std::uint64_t{length} + plan.cache_tokens;
     plan.kv_cells = static_cast<std::uint32_t>(std::min<std::uint64_t>(cells, 1U << 30));
     plan.estimated_bytes = estimate(wishes, shape, plan.kv_cells);
     if (plan.estimated_bytes <= free_bytes) return plan;

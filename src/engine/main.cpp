@@ -69,15 +69,17 @@ int main(int argc, char** argv) {
   ::signal(SIGINT, SIG_IGN);
 
   llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
-  if (backends.empty()) ggml_backend_load_all();
-  else ggml_backend_load_all_from_path(backends.c_str());
+  if (backends.empty())
+    ggml_backend_load_all();
+  else
+    ggml_backend_load_all_from_path(backends.c_str());
   llama_backend_init();
 
   atelier::engine::Engine::Options options;
-  options.on_closed = [] {
-    std::thread([] {
+  options.on_closed = [](int exit_code) {
+    std::thread([exit_code] {
       std::this_thread::sleep_for(kLongestFarewell);
-      ::_exit(0);
+      ::_exit(exit_code);
     }).detach();
   };
   int code = 0;

@@ -32,7 +32,7 @@ constexpr std::uint32_t kPromptLogprobRows = 32;
 constexpr std::uint32_t kEmbeddingSequences = 32;
 
 // What the library can keep its cache in.
-constexpr ggml_type kCacheTypes[] = {GGML_TYPE_F32,  GGML_TYPE_F16,  GGML_TYPE_BF16,   GGML_TYPE_Q8_0, GGML_TYPE_Q4_0,
+constexpr ggml_type kCacheTypes[] = {GGML_TYPE_F32,  GGML_TYPE_F16,  GGML_TYPE_BF16, GGML_TYPE_Q8_0,  GGML_TYPE_Q4_0,
                                      GGML_TYPE_Q4_1, GGML_TYPE_Q5_0, GGML_TYPE_Q5_1, GGML_TYPE_IQ4_NL};
 
 Result<ggml_type> cache_type(const std::string& name, const char* param) {
@@ -82,8 +82,9 @@ std::uint64_t model_file_bytes(const std::filesystem::path& path, std::error_cod
   int parts = 0;
   int consumed = 0;
   const std::size_t tail = std::string_view("-00001-of-00003").size();
-  if (stem.size() < tail || std::sscanf(stem.c_str() + stem.size() - tail, "-%5d-of-%5d%n", &part, &parts, &consumed) < 2 ||
-      parts < 2 || parts > 10000) {
+  if (stem.size() < tail ||
+      std::sscanf(stem.c_str() + stem.size() - tail, "-%5d-of-%5d%n", &part, &parts, &consumed) < 2 || parts < 2 ||
+      parts > 10000) {
     return first;
   }
   std::uint64_t sum = 0;
@@ -169,8 +170,6 @@ Result<void> ModelLoader::check_settings() {
   config_.set_eval_batch_size(std::max(config_.eval_batch_size(), 2 * config_.parallel() + 32));
   if (config_.micro_batch_size() == 0) config_.set_micro_batch_size(kDefaultBatch);
   config_.set_micro_batch_size(std::min(config_.micro_batch_size(), config_.eval_batch_size()));
-  if (config_.threads() == 0) config_.set_threads(physical_cores(allowed_processors()));
-  if (config_.batch_threads() == 0) config_.set_batch_threads(config_.threads());
   if (!config_.has_use_mmap()) config_.set_use_mmap(true);
   if (!config_.has_offload_kv_cache_to_gpu()) config_.set_offload_kv_cache_to_gpu(true);
   has_gpu_ = have_gpu();
@@ -295,9 +294,9 @@ Result<void> ModelLoader::check_abilities() {
     return fail(ErrorCode::kNotImplemented, "Diffusion models are not supported yet");
   }
   if (meta(architecture_ + ".attention.causal") == "false") {
-    return fail(ErrorCode::kNotImplemented,
-                fmt::format("Models of architecture {} give embeddings and no text; load it for embedding",
-                            architecture_));
+    return fail(
+        ErrorCode::kNotImplemented,
+        fmt::format("Models of architecture {} give embeddings and no text; load it for embedding", architecture_));
   }
   if (out_->vocabulary_->size() == 0) {
     return fail(ErrorCode::kNotImplemented, "A model without a vocabulary generates no text");
@@ -328,8 +327,20 @@ ModelShape ModelLoader::shape() const {
   return shape;
 }
 
+// Threads meet after every operation, a few hundred times a token. A model this small is computed faster by one
+// thread than by several that wait for each other, and on a busy machine by orders of magnitude.
+void ModelLoader::choose_threads() {
+  constexpr std::uint64_t kTooSmallToShare = std::uint64_t{32} * 1024 * 1024;
+  if (config_.threads() == 0) {
+    const bool tiny = llama_model_size(out_->model_.get()) < kTooSmallToShare;
+    config_.set_threads(tiny ? 1 : physical_cores(allowed_processors()));
+  }
+  if (config_.batch_threads() == 0) config_.set_batch_threads(config_.threads());
+}
+
 Result<void> ModelLoader::plan() {
   const llama_model* model = out_->model_.get();
+  choose_threads();
   const bool one_state_each = llama_model_is_recurrent(model) || llama_model_is_hybrid(model);
   // Paused sequences keep their cells and leave their place to others, so there are more sequences than run.
   // Recurrent models keep a whole state for each, which is too much to keep for that.
@@ -400,9 +411,9 @@ llama_context_params ModelLoader::context_params() const {
 Result<void> ModelLoader::choose_pooling(llama_context_params& params) {
   const std::string& name = config_.pooling();
   const std::pair<const char*, enum llama_pooling_type> kinds[] = {{"mean", LLAMA_POOLING_TYPE_MEAN},
-                                                              {"cls", LLAMA_POOLING_TYPE_CLS},
-                                                              {"last", LLAMA_POOLING_TYPE_LAST},
-                                                              {"rank", LLAMA_POOLING_TYPE_RANK}};
+                                                                   {"cls", LLAMA_POOLING_TYPE_CLS},
+                                                                   {"last", LLAMA_POOLING_TYPE_LAST},
+                                                                   {"rank", LLAMA_POOLING_TYPE_RANK}};
   for (const auto& [kind, type] : kinds) {
     if (name == kind) {
       params.pooling_type = type;
@@ -410,9 +421,10 @@ Result<void> ModelLoader::choose_pooling(llama_context_params& params) {
     }
   }
   if (!name.empty()) {
-    return fail(ErrorCode::kInvalidRequest,
-                fmt::format("\"{}\" is not a pooling that gives one embedding; there are mean, cls, last and rank", name),
-                "pooling");
+    return fail(
+        ErrorCode::kInvalidRequest,
+        fmt::format("\"{}\" is not a pooling that gives one embedding; there are mean, cls, last and rank", name),
+        "pooling");
   }
   if (meta_number("pooling_type", 0) != 0) return {};  // the model's own
   const bool causal = meta(architecture_ + ".attention.causal") != "false";

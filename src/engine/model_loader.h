@@ -23,6 +23,7 @@ class ModelLoader {
   Result<void> check_settings();
   Result<void> check_file();
   Result<void> load_weights();
+  void choose_threads();
   Result<void> plan();
   Result<void> make_context();
   Result<void> check_abilities();

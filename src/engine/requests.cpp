@@ -43,8 +43,8 @@ Result<void> read_bias(const wire::Sampling& sampling, const Vocabulary& vocabul
     }
     const bool bans = entry.bias() == -std::numeric_limits<float>::infinity();
     if (!bans && !std::isfinite(entry.bias())) {
-      return fail(ErrorCode::kInvalidRequest,
-                  fmt::format("The logit_bias of token {} is not a number", entry.token()), "logit_bias");
+      return fail(ErrorCode::kInvalidRequest, fmt::format("The logit_bias of token {} is not a number", entry.token()),
+                  "logit_bias");
     }
     settings.bias.emplace_back(entry.token(), entry.bias());
   }
@@ -79,9 +79,8 @@ Result<void> read_dry(const wire::Sampling& sampling, DrySettings& dry) {
 
 }  // namespace
 
-Result<std::vector<std::int32_t>> tokenize_segments(
-    const google::protobuf::RepeatedPtrField<wire::Segment>& segments, const Vocabulary& vocabulary,
-    TokenizeOptions options) {
+Result<std::vector<std::int32_t>> tokenize_segments(const google::protobuf::RepeatedPtrField<wire::Segment>& segments,
+                                                    const Vocabulary& vocabulary, TokenizeOptions options) {
   std::vector<PromptPart> parts;
   parts.reserve(static_cast<std::size_t>(segments.size()));
   for (const wire::Segment& segment : segments) {
@@ -167,10 +166,10 @@ Result<GenerateRequest> generate_request(const wire::Generate& message, const Vo
     if (!text.empty()) request.stop_strings.push_back(text);
   }
   if (request.stop_strings.size() > kMaxStopStrings) {
-    return fail(ErrorCode::kInvalidRequest,
-                fmt::format("There are {} stop strings; at most {} are possible", request.stop_strings.size(),
-                            kMaxStopStrings),
-                "stop_strings");
+    return fail(
+        ErrorCode::kInvalidRequest,
+        fmt::format("There are {} stop strings; at most {} are possible", request.stop_strings.size(), kMaxStopStrings),
+        "stop_strings");
   }
   auto prompt = tokenize_segments(message.prompt(), vocabulary, {.add_prefix = message.add_bos()});
   if (!prompt) return std::unexpected(prompt.error());

@@ -29,9 +29,8 @@ inline constexpr std::size_t kMaxStopStrings = 256;
 inline constexpr std::size_t kMaxStopStringBytes = 4096;
 
 // Fails with kInvalidRequest (a token id outside the vocabulary) or kNotImplemented (media, no vocabulary).
-Result<std::vector<std::int32_t>> tokenize_segments(
-    const google::protobuf::RepeatedPtrField<wire::Segment>& segments, const Vocabulary& vocabulary,
-    TokenizeOptions options);
+Result<std::vector<std::int32_t>> tokenize_segments(const google::protobuf::RepeatedPtrField<wire::Segment>& segments,
+                                                    const Vocabulary& vocabulary, TokenizeOptions options);
 
 // The seed is the request's, else the load's, else drawn.
 Result<SamplerSettings> sampler_settings(const wire::Sampling& sampling, const Vocabulary& vocabulary,

@@ -44,8 +44,10 @@ void Sampler::adjust(std::span<float> logits) {
 void Sampler::apply_penalties(std::span<float> logits) const {
   for (const auto& [token, count] : window_.counts()) {
     float& logit = logits[static_cast<std::size_t>(token)];
-    if (logit <= 0) logit *= settings_.repeat_penalty;
-    else logit /= settings_.repeat_penalty;
+    if (logit <= 0)
+      logit *= settings_.repeat_penalty;
+    else
+      logit /= settings_.repeat_penalty;
     logit -= static_cast<float>(count) * settings_.frequency_penalty + settings_.presence_penalty;
   }
 }
@@ -79,6 +81,7 @@ void Sampler::truncate(std::span<const float> logits) {
   }
   keep_min_p(candidates_, settings_.min_p);
   if (settings_.xtc_probability > 0 && candidates_.size() > 1 && random_unit() < settings_.xtc_probability) {
+    sort_by_logit(candidates_);
     set_probabilities(candidates_);
     drop_top_choices(candidates_, settings_.xtc_threshold);
   }
@@ -99,7 +102,7 @@ void Sampler::truncate_without_top_k(std::span<const float> logits) {
     return;
   }
   if (settings_.top_p < 1) {
-    keep_nucleus(logits);
+    select_nucleus(logits, settings_.top_p, candidates_);
     return;
   }
   const std::int32_t best = largest(logits);
@@ -108,34 +111,16 @@ void Sampler::truncate_without_top_k(std::span<const float> logits) {
   if (settings_.min_p > 0) {
     select_from(logits, logits[static_cast<std::size_t>(best)] + std::log(settings_.min_p), candidates_);
   } else {
-    // Nothing is cut off, so nothing needs an order, unless XTC looks for the top choices.
     list_all(logits, candidates_);
-    if (settings_.xtc_probability > 0) sort_by_logit(candidates_);
-  }
-}
-
-// The nucleus of the whole vocabulary: take the largest few, see whether they hold enough of the mass (whose
-// sum needs no sorting), and take four times as many where they do not.
-void Sampler::keep_nucleus(std::span<const float> logits) {
-  select_largest(logits, 1, candidates_);
-  if (candidates_.empty()) return;
-  const float best = candidates_.front().logit;
-  const double sum = sum_of_exponentials(logits, best);
-  for (std::size_t count = 256;; count *= 4) {
-    select_largest(logits, count, candidates_);
-    for (Candidate& c : candidates_) c.p = static_cast<float>(std::exp(c.logit - best) / sum);
-    const std::size_t before = candidates_.size();
-    float mass = 0;
-    for (const Candidate& c : candidates_) mass += c.p;
-    keep_top_p(candidates_, settings_.top_p);
-    if (mass >= settings_.top_p || before < count) return;
   }
 }
 
 // Mirostat (Basu et al. 2020): keeps the surprise of the answer near tau by moving the bound mu.
 std::optional<std::int32_t> Sampler::choose_mirostat(std::span<const float> logits) {
-  if (settings_.mirostat == 1) list_mirostat_1(logits);
-  else list_mirostat_2(logits);
+  if (settings_.mirostat == 1)
+    list_mirostat_1(logits);
+  else
+    list_mirostat_2(logits);
   if (candidates_.empty()) return std::nullopt;
   set_probabilities(candidates_);
   const Candidate& chosen = candidates_[draw()];

@@ -68,7 +68,6 @@ class Sampler {
   void apply_penalties(std::span<float> logits) const;
   void truncate(std::span<const float> logits);
   void truncate_without_top_k(std::span<const float> logits);
-  void keep_nucleus(std::span<const float> logits);
   std::optional<std::int32_t> choose_mirostat(std::span<const float> logits);
   void list_mirostat_1(std::span<const float> logits);
   void list_mirostat_2(std::span<const float> logits);

@@ -70,8 +70,8 @@ void Scheduler::submit(GenerateRequest request) {
   }
   std::unique_ptr<DryPenalty> dry;
   if (request.sampling.dry.multiplier > 0) dry = dry_.make(request.sampling.dry, model_.context_length());
-  auto prediction = std::make_unique<Prediction>(std::move(request), model_.vocabulary(), std::move(dry),
-                                                 model_.context_length());
+  auto prediction =
+      std::make_unique<Prediction>(std::move(request), model_.vocabulary(), std::move(dry), model_.context_length());
   Prediction& added = *prediction;
   enqueue(std::move(prediction), false);
   const auto place = std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& p) { return p.get() == &added; });
@@ -133,24 +133,38 @@ std::size_t Scheduler::running() const {
       std::count_if(active_.begin(), active_.end(), [](const auto& p) { return !p->paused; }));
 }
 
-bool Scheduler::fits(const Prediction& candidate) const {
-  const auto need = [](const Prediction& p) { return p.tokens().size() + std::min(p.room(), kGrowthRoom); };
-  std::size_t reserved = need(candidate);
-  for (const auto& prediction : active_) reserved += need(*prediction);
+std::size_t Scheduler::reservation(const Prediction& prediction) {
+  return prediction.tokens().size() + std::min(prediction.room(), kGrowthRoom);
+}
+
+bool Scheduler::fits(const Prediction& candidate, Beside beside) const {
+  std::size_t reserved = reservation(candidate);
+  std::size_t sequences = 0;
+  for (const auto& prediction : active_) {
+    if (beside == Beside::kRunning && prediction->paused) continue;
+    reserved += reservation(*prediction);
+    ++sequences;
+  }
   // The first always fits: the cache holds at least one context.
-  return active_.empty() || reserved <= model_.kv_cells();
+  return sequences == 0 || (reserved <= model_.kv_cells() && sequences < model_.max_sequences());
 }
 
 void Scheduler::admit() {
   std::size_t place = 0;
-  while (place < waiting_.size() && active_.size() < model_.max_sequences() && running() < model_.parallel()) {
+  while (place < waiting_.size() && running() < model_.parallel()) {
     // One that was paused while it waited starts when it is resumed; others need not wait for that.
     if (waiting_[place]->paused) {
       ++place;
       continue;
     }
-    // Strictly in order: a small request does not overtake a large one, which might else wait for ever.
-    if (!fits(*waiting_[place])) return;
+    if (!fits(*waiting_[place], Beside::kAll)) {
+      // Strictly in order: a small request does not overtake a large one, which might else wait for ever.
+      if (!fits(*waiting_[place], Beside::kRunning)) return;
+      // Paused ones keep their cells for as long as nobody else needs them.
+      preempt(*first_to_preempt());
+      place = 0;
+      continue;
+    }
     std::unique_ptr<Prediction> prediction = std::move(waiting_[place]);
     waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(place));
     start(std::move(prediction));
@@ -206,8 +220,10 @@ std::vector<Scheduler::Slice> Scheduler::plan_step() const {
   std::vector<Prediction*> prompts;
   for (const auto& prediction : active_) {
     if (prediction->paused) continue;
-    if (prediction->is_decoding()) slices.push_back({prediction.get(), 1});
-    else prompts.push_back(prediction.get());
+    if (prediction->is_decoding())
+      slices.push_back({prediction.get(), 1});
+    else
+      prompts.push_back(prediction.get());
   }
   // The batch has room for a token of every sequence and more (ModelLoader::check_settings).
   const std::size_t decoding = slices.size();
@@ -229,22 +245,27 @@ std::vector<Scheduler::Slice> Scheduler::plan_step() const {
   return slices;
 }
 
+// Paused before running, low priority before high, late before early; null where nothing is active.
+Prediction* Scheduler::first_to_preempt() const {
+  const auto sooner = [](const Prediction& a, const Prediction& b) {
+    if (a.paused != b.paused) return a.paused;
+    if (a.priority() != b.priority()) return a.priority() < b.priority();
+    return a.admitted_as > b.admitted_as;
+  };
+  Prediction* first = nullptr;
+  for (const auto& prediction : active_) {
+    if (first == nullptr || sooner(*prediction, *first)) first = prediction.get();
+  }
+  return first;
+}
+
 void Scheduler::make_room(std::vector<Slice>& slices) {
   while (true) {
     std::size_t need = used_cells();
     for (const Slice& slice : slices) need += slice.count;
     if (need <= model_.kv_cells()) return;
-    Prediction* victim = nullptr;
-    for (const auto& prediction : active_) {
-      if (prediction->computed() == 0) continue;
-      const auto later = [](const Prediction& a, const Prediction& b) {
-        if (a.paused != b.paused) return a.paused;
-        if (a.priority() != b.priority()) return a.priority() < b.priority();
-        return a.admitted_as > b.admitted_as;
-      };
-      if (victim == nullptr || later(*prediction, *victim)) victim = prediction.get();
-    }
-    ENGINE_INVARIANT(victim != nullptr && active_.size() > 1);
+    ENGINE_INVARIANT(active_.size() > 1);
+    Prediction* victim = first_to_preempt();
     std::erase_if(slices, [&](const Slice& slice) { return slice.prediction == victim; });
     preempt(*victim);
   }

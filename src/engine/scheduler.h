@@ -8,7 +8,8 @@
 // Cells. A prediction is admitted when its prompt and some room to grow fit beside everyone's present need. If
 // growth later outruns the cells, the prediction that was admitted last (a paused one before a running one)
 // gives its cells back and computes them again when there is room: it is delayed, never failed, and
-// llama_decode is never asked for cells that are not there.
+// llama_decode is never asked for cells that are not there. A paused one keeps its cells until a waiting one
+// can only be admitted without them, so that slow readers never keep others out.
 //
 // Slices do not depend on measured time, so that a request that runs alone is always computed in the same
 // batches and gives the same bits.
@@ -78,13 +79,17 @@ class Scheduler {
   };
 
   void admit();
-  bool fits(const Prediction& candidate) const;
+  // Cells that a prediction has or should find.
+  static std::size_t reservation(const Prediction& prediction);
+  enum class Beside { kAll, kRunning };
+  bool fits(const Prediction& candidate, Beside beside) const;
   void start(std::unique_ptr<Prediction> prediction);
   void set_paused(std::uint64_t id, bool paused);
 
   std::vector<Slice> plan_step() const;
   std::size_t slice_budget(bool beside_running) const;
   void make_room(std::vector<Slice>& slices);
+  Prediction* first_to_preempt() const;
   void preempt(Prediction& prediction);
 
   void fill_batch(std::vector<Slice>& slices);

@@ -26,8 +26,10 @@ SpecialTokenFinder::SpecialTokenFinder(std::vector<SpecialToken> tokens) : token
       if (next == kNoNode) {
         next = static_cast<std::uint32_t>(ends_here_.size());
         ends_here_.push_back(-1);
-        if (node == 0) first_byte_[byte] = next;
-        else children_.emplace(std::uint64_t{node} << 8 | byte, next);
+        if (node == 0)
+          first_byte_[byte] = next;
+        else
+          children_.emplace(std::uint64_t{node} << 8 | byte, next);
       }
       node = next;
     }
@@ -58,9 +60,8 @@ std::vector<SpecialTokenFinder::Match> SpecialTokenFinder::find(std::string_view
       }
     }
   }
-  std::sort(matches.begin(), matches.end(), [](const Match& a, const Match& b) {
-    return a.rank != b.rank ? a.rank < b.rank : a.begin < b.begin;
-  });
+  std::sort(matches.begin(), matches.end(),
+            [](const Match& a, const Match& b) { return a.rank != b.rank ? a.rank < b.rank : a.begin < b.begin; });
   return matches;
 }
 

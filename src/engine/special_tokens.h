@@ -64,8 +64,8 @@ class SpecialTokenFinder {
 
   std::vector<SpecialToken> tokens_;  // longest first
   std::unordered_map<std::uint64_t, std::uint32_t> children_;
-  std::uint32_t first_byte_[256] = {};      // the root's children, for the common case
-  std::vector<std::int32_t> ends_here_;     // per node: rank, or -1
+  std::uint32_t first_byte_[256] = {};   // the root's children, for the common case
+  std::vector<std::int32_t> ends_here_;  // per node: rank, or -1
 };
 
 }  // namespace atelier::engine

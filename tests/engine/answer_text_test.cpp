@@ -105,9 +105,13 @@ TEST(AnswerText, WhatCannotBecomeACharacterIsReplaced) {
   AnswerText answer({});
   answer.add(piece(1), "a\xE4\xB8");
   answer.add(piece(2, true), "<|end|>");
-  answer.add(piece(3), "\xFF" "b\xC3");
+  answer.add(piece(3),
+             "\xFF"
+             "b\xC3");
   answer.finish();
-  EXPECT_EQ(text_of(answer.take()), "a\xEF\xBF\xBD\xEF\xBF\xBD" "b\xEF\xBF\xBD");
+  EXPECT_EQ(text_of(answer.take()),
+            "a\xEF\xBF\xBD\xEF\xBF\xBD"
+            "b\xEF\xBF\xBD");
 }
 
 TEST(AnswerText, RandomBytesNeverLeaveAsInvalidText) {

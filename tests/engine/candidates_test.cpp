@@ -55,9 +55,8 @@ TEST(Candidates, SelectionEqualsAFullSort) {
     if (!expected.empty()) {
       const float least = logits[static_cast<std::size_t>(expected[random() % expected.size()])];
       select_from(logits, least, out);
-      const auto end = std::find_if(expected.begin(), expected.end(), [&](std::int32_t id) {
-        return logits[static_cast<std::size_t>(id)] < least;
-      });
+      const auto end = std::find_if(expected.begin(), expected.end(),
+                                    [&](std::int32_t id) { return logits[static_cast<std::size_t>(id)] < least; });
       ASSERT_EQ(ids_of(out), std::vector<std::int32_t>(expected.begin(), end));
     }
     select_largest(logits, k, out);

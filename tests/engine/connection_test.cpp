@@ -41,9 +41,9 @@ TEST(EngineProgram, ShutdownEndsRunningWorkFirst) {
 
 TEST(EngineProgram, MalformedFramesEndItWithAnErrorAndNoCrash) {
   const std::string cases[] = {
-      frame("\xFF\xFF\xFF\xFF\xFF"),            // no message
-      std::string("\xFF\xFF\xFF\xFF", 4),       // a frame of 4 GiB
-      std::string("\x01\x00\x00\x04", 4),       // one byte over the limit
+      frame("\xFF\xFF\xFF\xFF\xFF"),       // no message
+      std::string("\xFF\xFF\xFF\xFF", 4),  // a frame of 4 GiB
+      std::string("\x01\x00\x00\x04", 4),  // one byte over the limit
   };
   for (const std::string& bytes : cases) {
     EngineClient engine(EngineClient::Where::kProcess);

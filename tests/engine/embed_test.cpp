@@ -45,7 +45,8 @@ wire::ToEngine embed(const std::vector<std::string>& texts, bool normalize = fal
 }
 
 // One text at a time, by the library.
-std::vector<float> embed_directly(DirectModel& direct, std::vector<std::int32_t> tokens, enum llama_pooling_type pooling) {
+std::vector<float> embed_directly(DirectModel& direct, std::vector<std::int32_t> tokens,
+                                  enum llama_pooling_type pooling) {
   llama_context_params params = llama_context_default_params();
   params.n_ctx = params.n_batch = params.n_ubatch = 512;
   params.embeddings = true;
@@ -75,9 +76,10 @@ void expect_near(const std::vector<float>& a, const std::vector<float>& b) {
 
 TEST(Embed, EqualsTheLibrarysOwnForEveryPooling) {
   DirectModel direct(kTinyBert, false);
-  const std::pair<const char*, enum llama_pooling_type> kinds[] = {
-      {"", LLAMA_POOLING_TYPE_MEAN}, {"mean", LLAMA_POOLING_TYPE_MEAN},
-      {"cls", LLAMA_POOLING_TYPE_CLS}, {"last", LLAMA_POOLING_TYPE_LAST}};
+  const std::pair<const char*, enum llama_pooling_type> kinds[] = {{"", LLAMA_POOLING_TYPE_MEAN},
+                                                                   {"mean", LLAMA_POOLING_TYPE_MEAN},
+                                                                   {"cls", LLAMA_POOLING_TYPE_CLS},
+                                                                   {"last", LLAMA_POOLING_TYPE_LAST}};
   for (const auto& [name, pooling] : kinds) {
     EngineClient engine;
     wire::LoadConfig config = exact_config();
@@ -103,7 +105,8 @@ TEST(Embed, ATextModelGivesTheStateOfTheLastToken) {
   EXPECT_EQ(loaded.loaded().config().pooling(), "last");
   const Rows rows = rows_of(engine.ask(embed(kInputs)));
   for (std::size_t i = 0; i < kInputs.size(); ++i) {
-    expect_near(rows.rows[i], embed_directly(direct, direct.tokenize(kInputs[i], true, false), LLAMA_POOLING_TYPE_LAST));
+    expect_near(rows.rows[i],
+                embed_directly(direct, direct.tokenize(kInputs[i], true, false), LLAMA_POOLING_TYPE_LAST));
   }
 }
 

@@ -34,8 +34,10 @@ EngineClient::EngineClient(Where where) {
   int sockets[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) throw std::runtime_error("socketpair");
   socket_ = sockets[0];
-  if (where == Where::kThread) start_thread(sockets[1]);
-  else start_process(sockets[1]);
+  if (where == Where::kThread)
+    start_thread(sockets[1]);
+  else
+    start_process(sockets[1]);
   const wire::FromEngine hello = next();
   if (!hello.has_hello() || hello.hello().protocol_version() != wire::kProtocolVersion) {
     throw std::runtime_error("the engine does not begin with Hello");
@@ -67,8 +69,10 @@ void EngineClient::start_process(int socket) {
   arguments.push_back(nullptr);
   pid_ = ::fork();
   if (pid_ == 0) {
-    if (socket == wire::kEngineSocketFd) ::fcntl(socket, F_SETFD, 0);
-    else ::dup2(socket, wire::kEngineSocketFd);
+    if (socket == wire::kEngineSocketFd)
+      ::fcntl(socket, F_SETFD, 0);
+    else
+      ::dup2(socket, wire::kEngineSocketFd);
     ::execv(arguments[0], arguments.data());
     ::_exit(127);
   }
@@ -119,9 +123,12 @@ wire::FromEngine EngineClient::next() {
     if (*payload) {
       wire::FromEngine message;
       if (!wire::parse_payload(**payload, message)) throw std::runtime_error("parse_payload");
-      if (message.has_log()) logs.push_back(message.log());
-      else if (message.has_load_progress()) load_progress.push_back(message.load_progress().fraction());
-      else return message;
+      if (message.has_log())
+        logs.push_back(message.log());
+      else if (message.has_load_progress())
+        load_progress.push_back(message.load_progress().fraction());
+      else
+        return message;
       continue;
     }
     pollfd readable{socket_, POLLIN, 0};

@@ -98,7 +98,8 @@ SamplerSettings random_settings(std::mt19937& random, std::int32_t vocabulary_si
 
 class AgainstTheLibrary : public testing::Test {
  protected:
-  AgainstTheLibrary() : direct_(kTinyLlama, true), size_(llama_vocab_n_tokens(direct_.vocab())), dry_(direct_.vocab()) {}
+  AgainstTheLibrary()
+      : direct_(kTinyLlama, true), size_(llama_vocab_n_tokens(direct_.vocab())), dry_(direct_.vocab()) {}
 
   // True where both have the same candidates; a difference at the very edge of a threshold is counted apart.
   void compare(const SamplerSettings& settings, std::mt19937& random) {

@@ -162,6 +162,27 @@ TEST_F(Schedule, OnePausedWhileItWaitsLetsOthersPass) {
   EXPECT_TRUE(engine_.wait_for(held).done);
 }
 
+TEST_F(Schedule, PausedOnesKeepNobodyOutAndLoseNothing) {
+  wire::LoadConfig config = exact_config();
+  config.set_parallel(1);
+  config.set_context_length(512);
+  config.set_kv_cells(512);
+  ASSERT_TRUE(engine_.load(kTinyLlama, config).has_loaded());
+  const auto expected = engine_.wait_for(engine_.generate(of_length(250))).tokens();
+  std::vector<std::uint64_t> paused;
+  for (int i = 0; i < 3; ++i) {
+    paused.push_back(engine_.generate(of_length(250)));
+    wait_for_pieces(paused.back(), 100);
+    engine_.pause(paused.back());
+  }
+  // It needs nearly all cells.
+  const auto large = engine_.generate(greedy_request(std::vector<std::int32_t>(450, 320), 20));
+  EXPECT_TRUE(engine_.wait_for(large).done);
+  for (const auto id : paused) EXPECT_FALSE(engine_.answer(id).ended());
+  for (const auto id : paused) engine_.resume(id);
+  for (const auto id : paused) EXPECT_EQ(engine_.wait_for(id).tokens(), expected);
+}
+
 TEST_F(Schedule, ManyRequestsOfAllKindsComeToTheirEnd) {
   load(3);
   std::vector<std::uint64_t> ids;

@@ -14,8 +14,10 @@ namespace {
 std::string describe(const std::string& text, const std::vector<PromptCut>& cuts) {
   std::string out;
   for (const PromptCut& cut : cuts) {
-    if (cut.token == PromptCut::kText) out += "'" + text.substr(cut.begin, cut.end - cut.begin) + "'";
-    else out += "[" + std::to_string(cut.token) + "]";
+    if (cut.token == PromptCut::kText)
+      out += "'" + text.substr(cut.begin, cut.end - cut.begin) + "'";
+    else
+      out += "[" + std::to_string(cut.token) + "]";
   }
   return out;
 }

@@ -11,8 +11,10 @@ void load_backends() {
   static const bool loaded = [] {
     llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
     const std::string folder = ATELIER_BACKENDS_DIR;
-    if (folder.empty()) ggml_backend_load_all();
-    else ggml_backend_load_all_from_path(folder.c_str());
+    if (folder.empty())
+      ggml_backend_load_all();
+    else
+      ggml_backend_load_all_from_path(folder.c_str());
     llama_backend_init();
     return true;
   }();

@@ -37,10 +37,41 @@ std::vector<std::string> special_texts(const llama_vocab* vocab, unsigned kinds 
 }
 
 std::string random_content(std::mt19937& random) {
-  static const std::vector<std::string> kWords = {
-      "Hello", "world", " the", " answer", "  ", "\n", "\n\n", "\t", "é", "naïve", "世界", "🙂", "👩‍👩‍👧", "1234567",
-      "3.14", "don't", "foo_bar(x)", "{\"a\": [1, 2]}", "«quote»", "АБВ", "\u00A0", ".", "...", "!?", " a", "b ", "x<y>z",
-      "http://a.b/c?d=e", "```cpp\nint main() {}\n```", "\r\n", "ﬁ", "Ａ", "\u200B", "%s", "ẞ"};
+  static const std::vector<std::string> kWords = {"Hello",
+                                                  "world",
+                                                  " the",
+                                                  " answer",
+                                                  "  ",
+                                                  "\n",
+                                                  "\n\n",
+                                                  "\t",
+                                                  "é",
+                                                  "naïve",
+                                                  "世界",
+                                                  "🙂",
+                                                  "👩‍👩‍👧",
+                                                  "1234567",
+                                                  "3.14",
+                                                  "don't",
+                                                  "foo_bar(x)",
+                                                  "{\"a\": [1, 2]}",
+                                                  "«quote»",
+                                                  "АБВ",
+                                                  "\u00A0",
+                                                  ".",
+                                                  "...",
+                                                  "!?",
+                                                  " a",
+                                                  "b ",
+                                                  "x<y>z",
+                                                  "http://a.b/c?d=e",
+                                                  "```cpp\nint main() {}\n```",
+                                                  "\r\n",
+                                                  "ﬁ",
+                                                  "Ａ",
+                                                  "\u200B",
+                                                  "%s",
+                                                  "ẞ"};
   std::string text;
   for (auto n = random() % 8; n > 0; --n) text += kWords[random() % kWords.size()];
   return text;
