@@ -74,11 +74,19 @@ double allowed_share(ModelSettings::Guardrails level) {
 
 double gigabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e9; }
 
-Result<prompt::ChatTemplate> compile_own_template(const models::ModelEntry& entry) {
+prompt::SpecialTokens special_tokens(const models::ModelEntry& entry) {
+  const models::TokenizerFacts& tokenizer = entry.tokenizer;
   prompt::SpecialTokens special;
-  special.bos = entry.tokenizer.bos.text;
-  special.eos = entry.tokenizer.eos.text;
-  return prompt::ChatTemplate::compile(entry.chat_template, special);
+  special.bos = tokenizer.bos.text;
+  special.eos = tokenizer.eos.text;
+  special.unk = tokenizer.unknown.text;
+  special.sep = tokenizer.separator.text;
+  special.pad = tokenizer.padding.text;
+  return special;
+}
+
+Result<prompt::ChatTemplate> compile_own_template(const models::ModelEntry& entry) {
+  return prompt::ChatTemplate::compile(entry.chat_template, special_tokens(entry));
 }
 
 // Keeps the first dimensions and brings the rest back to length 1.
@@ -315,7 +323,7 @@ const ModelService::CompiledTemplate& ModelService::compiled_template(const mode
   cached = CompiledTemplate{entry.chat_template, nullptr, std::nullopt};
   if (entry.chat_template.empty()) {
     log::warn("'{}' has no chat template; ChatML is used for it", entry.key);
-    cached.compiled = std::make_shared<const prompt::ChatTemplate>(prompt::ChatTemplate::chatml());
+    cached.compiled = std::make_shared<const prompt::ChatTemplate>(prompt::ChatTemplate::chatml(special_tokens(entry)));
     return cached;
   }
   auto compiled = compile_own_template(entry);

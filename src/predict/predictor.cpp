@@ -1,6 +1,7 @@
 #include "predict/predictor.h"
 
 #include <algorithm>
+#include <chrono>
 #include <stop_token>
 #include <utility>
 
@@ -233,6 +234,7 @@ awaitable<Result<prompt::RenderedPrompt>> render(const prompt::ChatTemplate& cha
   prompt::RenderRequest request;
   request.messages = messages;
   request.template_variables = variables;
+  request.now = prompt::local_time(std::chrono::system_clock::now());
   request.add_generation_prompt = messages.empty() || messages.back().role != "assistant";
   request.continue_final_message = !request.add_generation_prompt;
   if (text_bytes(messages) <= kRenderOnLoopBytes) co_return chat_template.render(request);
@@ -265,7 +267,7 @@ awaitable<Result<void>> shorten(ChatRequest& request, runtime::Instance& instanc
         co_await render(chat_template, versions[probe], request.template_variables, pool);
     if (!rendered) co_return std::unexpected(rendered.error());
     std::vector<runtime::PromptSegment> segments = to_segments(*rendered);
-    const Result<std::uint64_t> tokens = co_await instance.count(std::move(segments), true);
+    const Result<std::uint64_t> tokens = co_await instance.count(std::move(segments), !rendered->begins_with_bos);
     if (!tokens) co_return std::unexpected(tokens.error());
     if (*tokens <= budget) {
       most = probe;
@@ -296,6 +298,7 @@ awaitable<Result<void>> run_chat(std::shared_ptr<Work> work, ModelService& model
 
   runtime::GenerateRequest generate = base_request(request.options, *model->entry);
   generate.prompt = to_segments(*rendered);
+  generate.add_bos = !rendered->begins_with_bos;
   std::vector<Choice> all;
   add_choices(all, generate, request.options.choices);
   co_return co_await run_choices(work, model->instance, std::move(all));

@@ -49,7 +49,7 @@ TEST(Errors, OfUnknownRoutesAreWordedAsClientsKnowThem) {
   request.path = "/chat/completions";
   const net::Response response = render_net_error(request, Error{ErrorCode::kNotFound, "no route", {}});
   EXPECT_EQ(response.status, 404);
-  EXPECT_EQ(response.body, R"({"error":"Unexpected endpoint or method. (POST /chat/completions)"})");
+  EXPECT_EQ(response.body, R"!({"error":"Unexpected endpoint or method. (POST /chat/completions)"})!");
 }
 
 TEST(Errors, BelongToTheDialectOfTheirPath) {
