@@ -372,6 +372,7 @@ asio::awaitable<Result<std::shared_ptr<Instance>>> Registry::load(LoadRequest re
                                                                   std::stop_token stop) {
   const auto self = shared_from_this();
   if (self->shutting_down_) co_return std::unexpected(shutting_down());
+  if (stop.stop_requested()) co_return std::unexpected(load_cancelled());
   auto id = self->choose_id(request);
   if (!id) co_return std::unexpected(id.error());
   const EntryPtr entry = self->add_entry(std::move(*id), request);
