@@ -42,7 +42,8 @@ Result<void> make_private_folder(const fs::path& folder) {
 Result<fs::path> executable() {
   std::error_code error;
   fs::path path = fs::read_symlink("/proc/self/exe", error);
-  if (error) return fail(ErrorCode::kIo, "This program's own file cannot be found (/proc/self/exe): " + error.message());
+  if (error)
+    return fail(ErrorCode::kIo, "This program's own file cannot be found (/proc/self/exe): " + error.message());
   return path;
 }
 
@@ -79,7 +80,8 @@ Result<Home> find_home() {
     if (entry != nullptr && entry->pw_dir != nullptr) user_home = entry->pw_dir;
   }
   if (user_home.empty()) {
-    return fail(ErrorCode::kIo, "There is no home directory: set HOME, or ATELIER_HOME to a folder for Atelier's files");
+    return fail(ErrorCode::kIo,
+                "There is no home directory: set HOME, or ATELIER_HOME to a folder for Atelier's files");
   }
   auto path = absolute(user_home, "HOME");
   if (!path) return std::unexpected(path.error());

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <utility>
 
-#include <boost/asio/post.hpp>
 #include <fmt/format.h>
+#include <boost/asio/post.hpp>
 
 #include "runtime/messages.h"
 #include "wire/engine.pb.h"
@@ -60,7 +60,7 @@ class EngineClient::CallScope {
 // Counts a request for as long as its coroutine runs.
 class EngineClient::ActivityScope {
  public:
-  ActivityScope(std::shared_ptr<EngineClient> client, std::uint32_t Activity::*counter)
+  ActivityScope(std::shared_ptr<EngineClient> client, std::uint32_t Activity::* counter)
       : client_(std::move(client)), counter_(counter) {
     ++(client_->activity_.*counter_);
     if (client_->changed_) client_->changed_();
@@ -74,7 +74,7 @@ class EngineClient::ActivityScope {
 
  private:
   std::shared_ptr<EngineClient> client_;
-  std::uint32_t Activity::*counter_;
+  std::uint32_t Activity::* counter_;
 };
 
 // ---------------------------------------------------------------- a prediction, from its reader's side
@@ -237,11 +237,11 @@ Result<void> EngineClient::take_hello(const wire::FromEngine& message) {
   if (hello_) return fail(ErrorCode::kCorrupt, "it sent Hello twice");
   const wire::Hello& hello = message.hello();
   if (hello.protocol_version() != wire::kProtocolVersion) {
-    return fail(ErrorCode::kCorrupt,
-                fmt::format("{} {} speaks version {} of the engine protocol, this server version {}; use a runtime "
-                            "made for this server",
-                            hello.engine_name(), hello.engine_version(), hello.protocol_version(),
-                            wire::kProtocolVersion));
+    return fail(
+        ErrorCode::kCorrupt,
+        fmt::format("{} {} speaks version {} of the engine protocol, this server version {}; use a runtime "
+                    "made for this server",
+                    hello.engine_name(), hello.engine_version(), hello.protocol_version(), wire::kProtocolVersion));
   }
   hello_ = true;
   log_.info("engine is {} {} on {}", hello.engine_name(), hello.engine_version(), hello.library_version());
@@ -269,8 +269,8 @@ Result<void> EngineClient::take_stream_message(Stream& stream, wire::FromEngine&
     case wire::FromEngine::kDone: finish_stream(stream.id, from_wire(message.done())); return {};
     case wire::FromEngine::kError: finish_stream(stream.id, from_wire(message.error())); return {};
     default:
-      return fail(ErrorCode::kCorrupt, fmt::format("it answered Generate with a message of type {}",
-                                                   static_cast<int>(message.body_case())));
+      return fail(ErrorCode::kCorrupt,
+                  fmt::format("it answered Generate with a message of type {}", static_cast<int>(message.body_case())));
   }
   if (stream.detached) return {};
   const EventQueue::Flow flow = stream.queue.push(std::move(*event));

@@ -53,7 +53,7 @@ class EngineClient : public std::enable_shared_from_this<EngineClient> {
     std::uint32_t processing_prompt = 0;  // admitted, no token yet
     std::uint32_t generating = 0;
     std::uint32_t embedding = 0;
-    std::uint32_t other = 0;              // tokenize, detokenize, count
+    std::uint32_t other = 0;  // tokenize, detokenize, count
 
     std::uint32_t requests() const { return waiting + processing_prompt + generating + embedding; }
     bool idle() const { return requests() == 0 && other == 0; }
@@ -85,7 +85,7 @@ class EngineClient : public std::enable_shared_from_this<EngineClient> {
   // Until the process has been reaped.
   asio::awaitable<void> wait_for_end();
 
-  bool usable() const { return !failure_; }     // requests may be made
+  bool usable() const { return !failure_; }  // requests may be made
   bool ended() const { return end_.has_value(); }
   const EngineEnd& end() const { return *end_; }  // meaningful when ended
   // Why no request can be made any more; meaningful when not usable.

@@ -8,8 +8,8 @@
 #include <array>
 #include <utility>
 
-#include <boost/asio/write.hpp>
 #include <fmt/format.h>
+#include <boost/asio/write.hpp>
 
 #include "base/log.h"
 
@@ -64,8 +64,7 @@ EngineProcess::~EngineProcess() = default;
 Result<std::shared_ptr<EngineProcess>> EngineProcess::start(asio::any_io_executor executor,
                                                             const EngineRuntime& runtime,
                                                             std::filesystem::path log_file,
-                                                            std::chrono::milliseconds stop_grace,
-                                                            Callbacks callbacks) {
+                                                            std::chrono::milliseconds stop_grace, Callbacks callbacks) {
   std::shared_ptr<EngineProcess> engine(
       new EngineProcess(executor, std::move(log_file), stop_grace, std::move(callbacks)));
   if (auto opened = engine->open(runtime); !opened) return std::unexpected(opened.error());

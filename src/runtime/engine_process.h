@@ -101,12 +101,12 @@ class EngineProcess : public std::enable_shared_from_this<EngineProcess> {
   process::Child child_;
   EngineLog log_;
   wire::FrameReader reader_;
-  std::string waiting_;   // frames to be written
-  std::string writing_;   // frames that are being written
-  bool deaf_ = false;     // frames are no longer delivered
+  std::string waiting_;  // frames to be written
+  std::string writing_;  // frames that are being written
+  bool deaf_ = false;    // frames are no longer delivered
   bool requested_ = false;
   bool ended_ = false;
-  std::string broken_;    // why we ended it
+  std::string broken_;  // why we ended it
 };
 
 }  // namespace atelier::runtime

@@ -32,8 +32,8 @@ Result<fs::path> member_path(const json::Value& document, const char* name, cons
   const fs::path path = (file.parent_path() / *text).lexically_normal();
   std::error_code error;
   if (!fs::exists(path, error)) {
-    return wrong(file, fmt::format("\"{}\" names {}, which is not there; build or install the engine", name,
-                                   path.string()));
+    return wrong(file,
+                 fmt::format("\"{}\" names {}, which is not there; build or install the engine", name, path.string()));
   }
   return path;
 }
@@ -63,7 +63,7 @@ Result<EngineRuntime> EngineRuntime::read(const fs::path& runtime_json) {
   runtime.version = string_member("version", "");
   struct PathMember {
     const char* name;
-    fs::path EngineRuntime::*target;
+    fs::path EngineRuntime::* target;
     bool needed;
   };
   for (const PathMember& member :

@@ -19,10 +19,10 @@
 #include <map>
 #include <utility>
 
+#include <fmt/format.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
-#include <fmt/format.h>
 
 #include "base/log.h"
 #include "runtime/instance_entry.h"
@@ -48,7 +48,8 @@ std::string file_version(const std::filesystem::path& path) {
 std::string log_file_name(std::string_view id) {
   std::string name = "engine-";
   for (const char c : id.substr(0, 100)) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
     name += plain ? c : '_';
   }
   return name + ".log";
@@ -109,7 +110,8 @@ class Registry : public std::enable_shared_from_this<Registry> {
   TaskPtr joinable(const LoadRequest& request) const;
   bool ending(const LoadRequest& request) const;
   TaskPtr start_task(LoadRequest request, EntryPtr entry);
-  asio::awaitable<Result<std::shared_ptr<Instance>>> wait_for(TaskPtr task, LoadProgress progress, std::stop_token stop);
+  asio::awaitable<Result<std::shared_ptr<Instance>>> wait_for(TaskPtr task, LoadProgress progress,
+                                                              std::stop_token stop);
 
   static asio::awaitable<void> run(std::shared_ptr<Registry> self, TaskPtr task);
   asio::awaitable<Result<std::shared_ptr<Instance>>> perform(TaskPtr task);
@@ -131,7 +133,8 @@ class Registry : public std::enable_shared_from_this<Registry> {
 // Wakes the waiters when a stop is requested (from whatever thread).
 class Registry::StopNotice {
  public:
-  StopNotice(Registry& registry, std::stop_token stop) : callback_(std::move(stop), Notify{registry.weak_from_this()}) {}
+  StopNotice(Registry& registry, std::stop_token stop)
+      : callback_(std::move(stop), Notify{registry.weak_from_this()}) {}
 
  private:
   struct Notify {
@@ -213,10 +216,11 @@ class Registry::Drain {
 Result<std::string> Registry::choose_id(const LoadRequest& request) const {
   if (!request.identifier.empty()) {
     if (entries_.contains(request.identifier)) {
-      return fail(ErrorCode::kConflict,
-                  fmt::format("There is a loaded model with the identifier {} already; unload it first, or choose another",
-                              request.identifier),
-                  "identifier");
+      return fail(
+          ErrorCode::kConflict,
+          fmt::format("There is a loaded model with the identifier {} already; unload it first, or choose another",
+                      request.identifier),
+          "identifier");
     }
     return request.identifier;
   }
@@ -274,9 +278,9 @@ void Registry::arm_ttl(const EntryPtr& entry) {
     if (!idle_entry->usable() || !idle_entry->idle()) return;
     if (Clock::now() < idle_entry->last_used + *idle_entry->request.ttl) return self->arm_ttl(idle_entry);
     log::info("{} was idle for {} s and is unloaded", idle_entry->id, idle_entry->request.ttl->count());
-    self->begin_unload(idle_entry, {ErrorCode::kInstanceNotFound,
-                                    fmt::format("The instance {} was unloaded: it was idle", idle_entry->id),
-                                    {}});
+    self->begin_unload(
+        idle_entry,
+        {ErrorCode::kInstanceNotFound, fmt::format("The instance {} was unloaded: it was idle", idle_entry->id), {}});
   });
 }
 
@@ -441,7 +445,8 @@ asio::awaitable<Result<void>> Registry::make_room(LoadRequest request, std::stop
   while (true) {
     EntryPtr victim;
     for (const auto& [id, entry] : self->entries_) {
-      const bool there = entry->state == InstanceEntry::State::kReady || entry->state == InstanceEntry::State::kUnloading;
+      const bool there =
+          entry->state == InstanceEntry::State::kReady || entry->state == InstanceEntry::State::kUnloading;
       if (there && entry->request.jit && entry->request.kind == request.kind) victim = entry;
     }
     if (!victim) co_return Result<void>();
@@ -460,10 +465,11 @@ asio::awaitable<Result<void>> Registry::make_room(LoadRequest request, std::stop
 Result<void> Registry::check_backoff(const LoadRequest& request) const {
   const auto refusal = backoff_.refusal(request.path.string(), file_version(request.path), Clock::now());
   if (!refusal) return {};
-  return fail(ErrorCode::kModelLoadFailed,
-              fmt::format("The engine crashed {} times in a row while loading {}; it may be tried again in {} s. The last "
-                          "time: {}",
-                          refusal->crashes, request.model_key, refusal->wait.count(), refusal->reason));
+  return fail(
+      ErrorCode::kModelLoadFailed,
+      fmt::format("The engine crashed {} times in a row while loading {}; it may be tried again in {} s. The last "
+                  "time: {}",
+                  refusal->crashes, request.model_key, refusal->wait.count(), refusal->reason));
 }
 
 // The error for the caller, and the back-off's books.
@@ -497,8 +503,8 @@ asio::awaitable<Result<std::shared_ptr<Instance>>> Registry::load_entry(TaskPtr 
   if (!task->stop.stop_requested()) {
     auto client = EngineClient::start(self->executor_, std::move(options), entry->changed);
     if (!client) {
-      loaded = fail(ErrorCode::kModelLoadFailed, fmt::format("The engine could not be started. {}",
-                                                             client.error().message));
+      loaded =
+          fail(ErrorCode::kModelLoadFailed, fmt::format("The engine could not be started. {}", client.error().message));
     } else {
       entry->client = std::move(*client);
       self->changed_.notify();

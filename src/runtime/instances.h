@@ -121,16 +121,17 @@ class Instance {
   virtual Result<std::unique_ptr<Generation>> generate(GenerateRequest request) = 0;
 
   virtual asio::awaitable<Result<EmbedResult>> embed(EmbedRequest request, std::stop_token stop) = 0;
-  virtual asio::awaitable<Result<std::vector<std::int32_t>>> tokenize(std::vector<PromptSegment> segments, bool add_bos) = 0;
+  virtual asio::awaitable<Result<std::vector<std::int32_t>>> tokenize(std::vector<PromptSegment> segments,
+                                                                      bool add_bos) = 0;
   virtual asio::awaitable<Result<std::string>> detokenize(std::vector<std::int32_t> tokens) = 0;
   virtual asio::awaitable<Result<std::uint64_t>> count(std::vector<PromptSegment> segments, bool add_bos) = 0;
 };
 
 struct InstancesConfig {
   EngineRuntime runtime;
-  std::filesystem::path log_folder;       // each engine's output goes to LOG_FOLDER/engine-ID.log, bounded
-  std::uint32_t max_queue = 512;          // waiting requests of one instance
-  bool jit_single = true;                 // at most one JIT instance of each kind
+  std::filesystem::path log_folder;  // each engine's output goes to LOG_FOLDER/engine-ID.log, bounded
+  std::uint32_t max_queue = 512;     // waiting requests of one instance
+  bool jit_single = true;            // at most one JIT instance of each kind
   std::chrono::milliseconds engine_start_timeout{60'000};  // from spawn to Hello
   // An engine that is told to end gets this long, then SIGTERM, then as long again, then SIGKILL.
   std::chrono::milliseconds engine_stop_grace{5'000};
@@ -163,7 +164,8 @@ class Instances {
     bool loaded_now = false;
     double load_seconds = 0;
   };
-  virtual asio::awaitable<Result<Acquired>> acquire(LoadRequest request, LoadProgress progress, std::stop_token stop) = 0;
+  virtual asio::awaitable<Result<Acquired>> acquire(LoadRequest request, LoadProgress progress,
+                                                    std::stop_token stop) = 0;
 
   // Null where there is none, while it loads, and while a JIT load waits to take its place (acquire then
   // waits behind that switch).

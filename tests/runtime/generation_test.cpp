@@ -161,7 +161,8 @@ TEST(Generation, EngineErrorsKeepTheirMeaning) {
 TEST(Generation, RequestsBeyondTheQueueAreRefused) {
   Engines engines;
   engines.config.max_queue = 3;
-  const auto instance = engines.loaded("m", R"({"parallel": 1, "generate": {"steps": [{"text": "a"}, {"hang": true}]}})");
+  const auto instance =
+      engines.loaded("m", R"({"parallel": 1, "generate": {"steps": [{"text": "a"}, {"hang": true}]}})");
   std::vector<std::shared_ptr<Generation>> generations{generate(*instance, prompt("running"))};
   while (!std::holds_alternative<Delta>(*engines.loop.run(next_event(generations[0], kNoDeadline)))) {
   }
@@ -179,9 +180,9 @@ TEST(Generation, RequestsBeyondTheQueueAreRefused) {
 TEST(Generation, AStalledReaderCostsNoMemoryAndNoOtherStreamItsPace) {
   Engines engines;
   const std::string kilobyte(1000, 'x');
-  const auto instance = engines.loaded(
-      "m", R"({"parallel": 16, "generate": [
-        {"when": "stalled", "steps": [{"text": ")" + kilobyte + R"(", "times": 20000}, {"report": true}]},
+  const auto instance = engines.loaded("m", R"({"parallel": 16, "generate": [
+        {"when": "stalled", "steps": [{"text": ")" +
+                                                kilobyte + R"(", "times": 20000}, {"report": true}]},
         {"steps": [{"text": ")" + kilobyte + R"(", "times": 2000}]}]})");
   const auto stalled = generate(*instance, prompt("stalled"));
   std::vector<Running<Outcome>> others;
@@ -219,7 +220,8 @@ TEST(Generation, WhatWaitsForAStalledReaderIsBounded) {
   Engines engines;
   const std::string kilobyte(1000, 'x');
   const auto instance = engines.loaded("m", R"({"parallel": 16, "generate": [
-    {"when": "stalled", "steps": [{"text": ")" + kilobyte + R"(", "times": "forever"}]},
+    {"when": "stalled", "steps": [{"text": ")" + kilobyte +
+                                                R"(", "times": "forever"}]},
     {"steps": [{"text": "x", "times": 5000}]}]})");
   const auto stalled = generate(*instance, prompt("stalled"));
   const Outcome other = engines.loop.run(read_all(generate(*instance, prompt("quick"))));
@@ -301,8 +303,8 @@ TEST_P(BadFrames, EndOnlyTheEngineThatSentThem) {
   const auto [raw, reason] = GetParam();
   Engines engines;
   const auto good = engines.loaded("good", R"({"generate": {"steps": [{"text": "a", "times": 50, "after_ms": 1}]}})");
-  const auto bad = engines.loaded("bad", std::string(R"({"generate": {"steps": [{"text": "a"}, {"raw": ")") + raw +
-                                             R"("}, {"hang": true}]}})");
+  const auto bad = engines.loaded(
+      "bad", std::string(R"({"generate": {"steps": [{"text": "a"}, {"raw": ")") + raw + R"("}, {"hang": true}]}})");
   auto unharmed = engines.loop.start(read_all(generate(*good, prompt("x"))));
   const Outcome outcome = engines.loop.run(read_all(generate(*bad, prompt("x"))));
   ASSERT_TRUE(outcome.error());
@@ -325,7 +327,8 @@ INSTANTIATE_TEST_SUITE_P(Protocol, BadFrames,
 TEST(Generation, AnEngineThatDoesNotReadIsRefusedMoreWork) {
   Engines engines;
   engines.config.engine_stop_grace = std::chrono::milliseconds(20);
-  const auto instance = engines.loaded("m", R"({"generate": {"steps": [{"deaf": true}, {"text": "a"}, {"hang": true}]}})");
+  const auto instance =
+      engines.loaded("m", R"({"generate": {"steps": [{"deaf": true}, {"text": "a"}, {"hang": true}]}})");
   const auto first = generate(*instance, prompt("x"));
   while (!std::holds_alternative<Delta>(*engines.loop.run(next_event(first, kNoDeadline)))) {
   }

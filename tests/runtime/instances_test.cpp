@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 
 #include "tests/runtime/harness.h"
 
@@ -100,8 +100,8 @@ TEST(Load, AnIdentifierIsTakenWhileItsModelLoads) {
 TEST(Load, ARefusalGivesTheReasonAndTheLastLines) {
   Engines engines;
   engines.start();
-  const auto result = engines.loop.run(engines.load(engines.request(
-      "m", R"({"load": {"print": ["llama: bad magic"], "log": ["from a message"],
+  const auto result = engines.loop.run(
+      engines.load(engines.request("m", R"({"load": {"print": ["llama: bad magic"], "log": ["from a message"],
                         "error": {"kind": "insufficient_memory", "message": "needs 9 GiB, 4 GiB are free"}}})")));
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::kInsufficientResources);
@@ -271,9 +271,8 @@ TEST(Acquire, ACoroutineThatIsCancelledLeavesLikeAnyOther) {
   bool ended = false;
   auto work = engines.acquire(engines.request("m", R"({"load": {"progress": [0.5], "hang": true}})"));
   asio::co_spawn(engines.loop.executor(), std::move(work),
-                 asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr, Result<Instances::Acquired>) {
-                   ended = true;
-                 }));
+                 asio::bind_cancellation_slot(cancel.slot(),
+                                              [&](std::exception_ptr, Result<Instances::Acquired>) { ended = true; }));
   engines.loop.run_until([&] { return engines.pids().size() == 1; });
   cancel.emit(asio::cancellation_type::terminal);
   engines.loop.run_until([&] { return ended && engines.instances->list().empty(); });

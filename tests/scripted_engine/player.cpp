@@ -160,9 +160,7 @@ void Player::crash(Crash how) {
     case Crash::kNone: return;
     case Crash::kExit: _exit(3);
     case Crash::kKill: kill(getpid(), SIGKILL); break;
-    case Crash::kAbort:
-      signal(SIGABRT, SIG_DFL);
-      abort();
+    case Crash::kAbort: signal(SIGABRT, SIG_DFL); abort();
     case Crash::kSegfault:
       signal(SIGSEGV, SIG_DFL);
       raise(SIGSEGV);
@@ -317,8 +315,9 @@ void Player::handle_generate(const wire::ToEngine& message) {
 
   std::string prompt;
   for (const wire::Segment& segment : request.prompt()) prompt += segment.text();
-  const auto rule = std::find_if(script_.generate.begin(), script_.generate.end(),
-                                 [&](const Rule& candidate) { return prompt.find(candidate.when) != std::string::npos; });
+  const auto rule = std::find_if(script_.generate.begin(), script_.generate.end(), [&](const Rule& candidate) {
+    return prompt.find(candidate.when) != std::string::npos;
+  });
   if (rule == script_.generate.end()) {
     return send_error(id, {"invalid_request", "no rule of the script fits the prompt", {}});
   }
@@ -328,8 +327,8 @@ void Player::handle_generate(const wire::ToEngine& message) {
     wire::FromEngine refusal;
     refusal.set_id(id);
     refusal.mutable_error()->set_kind(wire::ERROR_CONTEXT_LENGTH_EXCEEDED);
-    refusal.mutable_error()->set_message(fmt::format("The prompt has {} tokens, the context holds {}",
-                                                     playback->prompt_tokens, context_length_));
+    refusal.mutable_error()->set_message(
+        fmt::format("The prompt has {} tokens, the context holds {}", playback->prompt_tokens, context_length_));
     refusal.mutable_error()->set_prompt_tokens(playback->prompt_tokens);
     refusal.mutable_error()->set_context_length(context_length_);
     return send(refusal);
@@ -466,7 +465,8 @@ bool Player::send_pieces(Playback& playback, const std::vector<ScriptPiece>& pie
         const bool given = i < piece.top.size();
         candidate->set_token_id(given ? piece.top[i].token.value_or(0) : static_cast<std::int32_t>(i));
         candidate->set_bytes(given ? piece.top[i].text : fmt::format("candidate {}", i));
-        candidate->set_logprob(given ? static_cast<float>(piece.top[i].logprob.value_or(-1)) : -1.0F - static_cast<float>(i));
+        candidate->set_logprob(given ? static_cast<float>(piece.top[i].logprob.value_or(-1))
+                                     : -1.0F - static_cast<float>(i));
       }
     }
     if (of_prompt) continue;
@@ -554,10 +554,10 @@ void Player::handle_embed(const wire::ToEngine& message) {
     const std::vector<wire::Segment> one{input};
     std::size_t tokens = tokenize(one, false).size();
     if (tokens > context_length_ && !message.embed().truncate()) {
-      return send_error(id, {"context_length_exceeded",
-                             fmt::format("Input {} has {} tokens, the context holds {}", index - 1, tokens,
-                                         context_length_),
-                             {}});
+      return send_error(
+          id, {"context_length_exceeded",
+               fmt::format("Input {} has {} tokens, the context holds {}", index - 1, tokens, context_length_),
+               {}});
     }
     out->add_token_counts(std::min<std::size_t>(tokens, context_length_));
   }

@@ -128,9 +128,11 @@ void optional_error(Reader& reader, const char* name, std::optional<ScriptError>
 void read_crash(Reader& reader, Crash& out) {
   std::string name;
   reader.string("crash", name);
-  static const std::map<std::string, Crash> kNames = {
-      {"", Crash::kNone}, {"abort", Crash::kAbort}, {"exit", Crash::kExit}, {"kill", Crash::kKill},
-      {"segfault", Crash::kSegfault}};
+  static const std::map<std::string, Crash> kNames = {{"", Crash::kNone},
+                                                      {"abort", Crash::kAbort},
+                                                      {"exit", Crash::kExit},
+                                                      {"kill", Crash::kKill},
+                                                      {"segfault", Crash::kSegfault}};
   const auto found = kNames.find(name);
   if (found == kNames.end()) return reader.complain(fmt::format("has an unknown crash \"{}\"", name));
   out = found->second;
@@ -143,9 +145,8 @@ ScriptPiece read_piece(const Value& value, const std::string& where, std::option
   reader.boolean("control", piece.is_control);
   reader.number("token", piece.token);
   reader.number("logprob", piece.logprob);
-  reader.each("top", [&](const Value& item, const std::string& at) {
-    piece.top.push_back(read_piece(item, at, mistake));
-  });
+  reader.each("top",
+              [&](const Value& item, const std::string& at) { piece.top.push_back(read_piece(item, at, mistake)); });
   return piece;
 }
 
@@ -194,18 +195,15 @@ Step read_step(const Value& value, const std::string& where, std::optional<Error
       step.total = static_cast<std::uint64_t>(numbers[1]);
     }
   }
-  static const std::map<const char*, Step::Kind> kTexts = {{"echo", Step::Kind::kEcho},
-                                                           {"raw", Step::Kind::kRaw},
-                                                           {"print", Step::Kind::kPrint},
-                                                           {"log", Step::Kind::kLog}};
+  static const std::map<const char*, Step::Kind> kTexts = {
+      {"echo", Step::Kind::kEcho}, {"raw", Step::Kind::kRaw}, {"print", Step::Kind::kPrint}, {"log", Step::Kind::kLog}};
   for (const auto& [name, kind] : kTexts) {
     if (!reader.has(name)) continue;
     set_kind(reader, step, chosen, kind);
     reader.string(name, step.text);
   }
-  static const std::map<const char*, Step::Kind> kFlags = {{"report", Step::Kind::kReport},
-                                                           {"hang", Step::Kind::kHang},
-                                                           {"deaf", Step::Kind::kDeaf}};
+  static const std::map<const char*, Step::Kind> kFlags = {
+      {"report", Step::Kind::kReport}, {"hang", Step::Kind::kHang}, {"deaf", Step::Kind::kDeaf}};
   for (const auto& [name, kind] : kFlags) {
     if (!reader.has(name)) continue;
     set_kind(reader, step, chosen, kind);
@@ -240,9 +238,8 @@ Rule read_rule(const Value& value, const std::string& where, std::optional<Error
   reader.number("cached_tokens", rule.cached_tokens);
   reader.boolean("ignore_cancel", rule.ignore_cancel);
   reader.boolean("ignore_pause", rule.ignore_pause);
-  reader.each("steps", [&](const Value& item, const std::string& at) {
-    rule.steps.push_back(read_step(item, at, mistake));
-  });
+  reader.each("steps",
+              [&](const Value& item, const std::string& at) { rule.steps.push_back(read_step(item, at, mistake)); });
   return rule;
 }
 

@@ -37,7 +37,21 @@ struct ScriptDone {
 };
 
 struct Step {
-  enum class Kind { kPieces, kProgress, kEcho, kReport, kError, kDone, kCrash, kRaw, kHang, kDeaf, kPrint, kLog, kWait };
+  enum class Kind {
+    kPieces,
+    kProgress,
+    kEcho,
+    kReport,
+    kError,
+    kDone,
+    kCrash,
+    kRaw,
+    kHang,
+    kDeaf,
+    kPrint,
+    kLog,
+    kWait
+  };
   Kind kind = Kind::kWait;
   std::chrono::milliseconds after{0};  // wait before it
   std::uint64_t times = 1;             // 0: without end
@@ -63,7 +77,7 @@ struct Rule {
 };
 
 struct Script {
-  bool ignore_end = false;  // goes on after end of file and SIGTERM
+  bool ignore_end = false;     // goes on after end of file and SIGTERM
   std::uint32_t parallel = 0;  // 0: as the load says, else 4
   struct {
     std::chrono::milliseconds step{0};
