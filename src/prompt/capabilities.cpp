@@ -129,9 +129,10 @@ class Prober {
   }
 
   static json::Object tool(std::string_view name) {
-    json::Object parameters{{"type", "object"},
-                            {"properties", json::Object{{std::string(kArgument), json::Object{{"type", "string"}, {"description", "x"}}}}},
-                            {"required", json::Array{kArgument}}};
+    json::Object parameters{
+        {"type", "object"},
+        {"properties", json::Object{{std::string(kArgument), json::Object{{"type", "string"}, {"description", "x"}}}}},
+        {"required", json::Array{kArgument}}};
     return {{"type", "function"},
             {"function", json::Object{{"name", name}, {"description", "x"}, {"parameters", std::move(parameters)}}}};
   }
@@ -147,7 +148,9 @@ class Prober {
   json::Object call(std::string_view name, bool as_text) const {
     json::Value arguments = json::Object{{std::string(kArgument), kArgumentText}};
     if (as_text) arguments = json::dump(arguments, {.item_separator = ", ", .key_separator = ": "});
-    return {{"id", kCallId}, {"type", "function"}, {"function", json::Object{{"name", name}, {"arguments", std::move(arguments)}}}};
+    return {{"id", kCallId},
+            {"type", "function"},
+            {"function", json::Object{{"name", name}, {"arguments", std::move(arguments)}}}};
   }
 
   json::Array calling(bool as_text, bool null_content, bool two = false) const {
@@ -223,11 +226,12 @@ class Prober {
     const auto opened = std::find_if(std::begin(kReasoningMarkers), std::end(kReasoningMarkers),
                                      [&](const Markers& markers) { return end.ends_with(markers.start); });
     result_.opens_reasoning = opened != std::end(kReasoningMarkers);
-    const auto found = result_.opens_reasoning
-                           ? opened
-                           : std::find_if(std::begin(kReasoningMarkers), std::end(kReasoningMarkers), [&](const Markers& markers) {
-                               return template_.source().find(markers.start) != std::string::npos;
-                             });
+    const auto found =
+        result_.opens_reasoning
+            ? opened
+            : std::find_if(std::begin(kReasoningMarkers), std::end(kReasoningMarkers), [&](const Markers& markers) {
+                return template_.source().find(markers.start) != std::string::npos;
+              });
     if (found == std::end(kReasoningMarkers)) return;
     result_.reasoning_start = found->start;
     result_.reasoning_end = found->end;

@@ -34,9 +34,9 @@ struct TemplateCapabilities {
   // The member of an assistant's message that its reasoning goes into: "reasoning_content", "thinking" or
   // "reasoning"; empty where the template has no use for earlier reasoning.
   std::string reasoning_member;
-  std::string thinking_variable;    // "enable_thinking" or "thinking", where it changes what is rendered
-  bool supports_effort = false;     // `reasoning_effort` changes what is rendered
-  bool opens_reasoning = false;     // the prompt for the answer ends inside a reasoning section
+  std::string thinking_variable;               // "enable_thinking" or "thinking", where it changes what is rendered
+  bool supports_effort = false;                // `reasoning_effort` changes what is rendered
+  bool opens_reasoning = false;                // the prompt for the answer ends inside a reasoning section
   std::string reasoning_start, reasoning_end;  // the markers of that section, where the template shows them
 
   bool begins_with_bos = false;

@@ -25,17 +25,20 @@ constexpr std::string_view kChatMl = R"(
 // for private use, so that no text has it by accident and no filter of a template touches it.
 constexpr std::string_view kCutMark = "\xEE\x80\x80\xEE\x80\x81\xEE\x80\x80";
 
-constexpr std::string_view kReserved[] = {"messages",  "tools",     "add_generation_prompt", "bos_token", "eos_token",
-                                          "unk_token", "sep_token", "pad_token",             "cls_token"};
+constexpr std::string_view kReserved[] = {"messages",  "tools",     "add_generation_prompt",
+                                          "bos_token", "eos_token", "unk_token",
+                                          "sep_token", "pad_token", "cls_token"};
 
 Error to_error(const jinja::TemplateError& error) {
   switch (error.kind) {
     case jinja::ErrorKind::kRaised:
-      return {ErrorCode::kInvalidRequest, "The model's chat template does not accept these messages: " + error.message, "messages"};
+      return {ErrorCode::kInvalidRequest, "The model's chat template does not accept these messages: " + error.message,
+              "messages"};
     case jinja::ErrorKind::kSyntax:
       return {ErrorCode::kCorrupt, "The chat template is not valid Jinja: " + error.describe(), {}};
     default:
-      return {ErrorCode::kInvalidRequest, "The model's chat template cannot render these messages: " + error.describe(), "messages"};
+      return {ErrorCode::kInvalidRequest, "The model's chat template cannot render these messages: " + error.describe(),
+              "messages"};
   }
 }
 
@@ -88,20 +91,17 @@ Result<ChatTemplate> ChatTemplate::compile(std::string source, SpecialTokens spe
   auto compiled = jinja::Template::parse(source);
   if (!compiled) return std::unexpected(to_error(compiled.error()));
   TemplateCapabilities capabilities = probe(*compiled, special);
-  return ChatTemplate(std::make_shared<const State>(State{std::move(*compiled), std::move(special), std::move(capabilities)}));
+  return ChatTemplate(
+      std::make_shared<const State>(State{std::move(*compiled), std::move(special), std::move(capabilities)}));
 }
 
 ChatTemplate ChatTemplate::chatml(SpecialTokens special) {
   return *compile(std::string(kChatMl), std::move(special));  // a constant that parses; the tests say so
 }
 
-const TemplateCapabilities& ChatTemplate::capabilities() const {
-  return state_->capabilities;
-}
+const TemplateCapabilities& ChatTemplate::capabilities() const { return state_->capabilities; }
 
-const std::string& ChatTemplate::source() const {
-  return state_->compiled.source();
-}
+const std::string& ChatTemplate::source() const { return state_->compiled.source(); }
 
 Result<RenderedPrompt> ChatTemplate::render(const RenderRequest& request) const {
   const TemplateCapabilities& capabilities = state_->capabilities;
@@ -109,7 +109,8 @@ Result<RenderedPrompt> ChatTemplate::render(const RenderRequest& request) const 
   const bool continues = request.continue_final_message;
   if (continues) {
     if (messages.empty() || messages.back().role != "assistant") {
-      return fail(ErrorCode::kInvalidRequest, "Only an assistant's message can be continued, and the last one is none", "messages");
+      return fail(ErrorCode::kInvalidRequest, "Only an assistant's message can be continued, and the last one is none",
+                  "messages");
     }
     if (messages.back().content.empty()) messages.back().content.emplace_back();
     messages.back().content.back().text += kCutMark;
@@ -135,7 +136,8 @@ Result<RenderedPrompt> ChatTemplate::render(const RenderRequest& request) const 
   if (!rendered) return std::unexpected(to_error(rendered.error()));
   if (continues && !cut_at_mark(*rendered)) {
     return fail(ErrorCode::kInvalidRequest,
-                "The model's chat template does not write the last message as it is, so it cannot be continued", "messages");
+                "The model's chat template does not write the last message as it is, so it cannot be continued",
+                "messages");
   }
   RenderedPrompt prompt;
   prompt.segments = to_segments(*rendered);

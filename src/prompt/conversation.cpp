@@ -13,9 +13,7 @@ using jinja::Value;
 
 constexpr std::string_view kBetweenMessages = "\n\n";
 
-void add_text(Message& message, std::string_view text) {
-  message.content.push_back(ContentPart{std::string(text)});
-}
+void add_text(Message& message, std::string_view text) { message.content.push_back(ContentPart{std::string(text)}); }
 
 // Two messages as one. Each keeps its text; a blank line stands between them.
 void append_message(Message& first, Message&& second) {
@@ -57,7 +55,8 @@ void move_system_into_user(std::vector<Message>& messages) {
   if (joined_text(system).empty()) return;
   system.role = "user";
   system.name.clear();
-  const auto first_user = std::find_if(messages.begin(), messages.end(), [](const Message& m) { return m.role == "user"; });
+  const auto first_user =
+      std::find_if(messages.begin(), messages.end(), [](const Message& m) { return m.role == "user"; });
   if (first_user == messages.end()) {
     messages.insert(messages.begin(), std::move(system));
     return;
@@ -80,7 +79,8 @@ std::string call_as_text(const json::Value& call) {
     }
     request.set("arguments", std::move(value));
   }
-  return "[TOOL_REQUEST]" + json::dump(json::Value(std::move(request)), {.item_separator = ", ", .key_separator = ": "}) +
+  return "[TOOL_REQUEST]" +
+         json::dump(json::Value(std::move(request)), {.item_separator = ", ", .key_separator = ": "}) +
          "[END_TOOL_REQUEST]";
 }
 
@@ -119,16 +119,13 @@ void merge_neighbours(std::vector<Message>& messages) {
   messages = std::move(result);
 }
 
-Value key(const char* name) {
-  return Value::template_text(name);
-}
+Value key(const char* name) { return Value::template_text(name); }
 
-Value content_text(std::string text) {
-  return Value::text(std::move(text), Provenance::kContent);
-}
+Value content_text(std::string text) { return Value::text(std::move(text), Provenance::kContent); }
 
 Value content_value(const Message& message, const TemplateCapabilities& capabilities) {
-  if (message.content.empty() && !message.tool_calls.empty() && capabilities.calls_want_null_content) return Value::none();
+  if (message.content.empty() && !message.tool_calls.empty() && capabilities.calls_want_null_content)
+    return Value::none();
   if (capabilities.content_as_text) return content_text(joined_text(message));
   std::vector<Value> parts;
   for (const ContentPart& part : message.content) {
@@ -167,7 +164,8 @@ bool is_known_role(std::string_view role) {
 
 Value message_value(const Message& message, const TemplateCapabilities& capabilities) {
   Ref<DictObject> dict(std::make_unique<DictObject>().release());
-  dict->append(key("role"), Value::text(message.role, is_known_role(message.role) ? Provenance::kTemplate : Provenance::kContent));
+  dict->append(key("role"),
+               Value::text(message.role, is_known_role(message.role) ? Provenance::kTemplate : Provenance::kContent));
   dict->append(key("content"), content_value(message, capabilities));
   if (!message.name.empty()) dict->append(key("name"), content_text(message.name));
   if (!message.reasoning.empty() && !capabilities.reasoning_member.empty()) {

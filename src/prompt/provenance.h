@@ -13,8 +13,6 @@ enum class Provenance : std::uint8_t {
 };
 
 // What text is when two sources took part in it and cannot be told apart.
-constexpr Provenance mixed(Provenance a, Provenance b) {
-  return a == Provenance::kContent ? a : b;
-}
+constexpr Provenance mixed(Provenance a, Provenance b) { return a == Provenance::kContent ? a : b; }
 
 }  // namespace atelier::prompt

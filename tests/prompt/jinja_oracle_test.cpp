@@ -19,9 +19,7 @@ std::string environment_or(const char* name, const char* fallback) {
   return value != nullptr ? value : fallback;
 }
 
-bool oracle_is_there() {
-  return std::system("/usr/bin/python3 -c 'import jinja2' > /dev/null 2>&1") == 0;
-}
+bool oracle_is_there() { return std::system("/usr/bin/python3 -c 'import jinja2' > /dev/null 2>&1") == 0; }
 
 std::string quoted(const std::string& text) {
   std::string result = "'";
@@ -88,7 +86,8 @@ bool agrees(const json::Value& sample, const Outcome& ours) {
   const json::Value* output = sample.find("output");
   if (output != nullptr) return !ours.failed && ours.text == *output->if_string();
   if (!ours.failed) return false;
-  if (text_of(sample, "error") == "raised") return ours.kind == ErrorKind::kRaised && ours.text == text_of(sample, "message");
+  if (text_of(sample, "error") == "raised")
+    return ours.kind == ErrorKind::kRaised && ours.text == text_of(sample, "message");
   return ours.kind != ErrorKind::kRaised;
 }
 
@@ -118,7 +117,8 @@ TEST(JinjaOracle, EveryCaseGivesWhatPythonGives) {
     const Outcome ours = render(*sample);
     if (agrees(*sample, ours)) continue;
     if (++different > 40) continue;
-    ADD_FAILURE() << text_of(*sample, "name") << "\n--- template\n" << text_of(*sample, "template") << "\n--- python "
+    ADD_FAILURE() << text_of(*sample, "name") << "\n--- template\n"
+                  << text_of(*sample, "template") << "\n--- python "
                   << (sample->find("output") != nullptr ? "gives\n" + text_of(*sample, "output")
                                                         : "fails: " + text_of(*sample, "message"))
                   << "\n--- we " << (ours.failed ? "fail: " : "give\n") << ours.text;

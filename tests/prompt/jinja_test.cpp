@@ -21,19 +21,25 @@ TEST(Jinja, TagsOnTheirOwnLineLeaveNoTrace) {
 
 TEST(Jinja, AssignmentsInALoopEndWithIt) {
   EXPECT_EQ(rendered("{% set x = 1 %}{% for i in [1, 2] %}{{ x }}{% set x = 5 %}{{ x }}{% endfor %}{{ x }}"), "15151");
-  EXPECT_EQ(rendered("{% set ns = namespace(x=1) %}{% for i in [1, 2] %}{% set ns.x = ns.x + i %}{% endfor %}{{ ns.x }}"), "4");
+  EXPECT_EQ(
+      rendered("{% set ns = namespace(x=1) %}{% for i in [1, 2] %}{% set ns.x = ns.x + i %}{% endfor %}{{ ns.x }}"),
+      "4");
 }
 
 TEST(Jinja, ABranchThatAssignsHidesNothingWhereItIsNotTaken) {
-  EXPECT_EQ(rendered("{% if no %}{% set name = 'inner' %}{% endif %}{{ name }}", R"({"no": false, "name": "given"})"), "given");
+  EXPECT_EQ(rendered("{% if no %}{% set name = 'inner' %}{% endif %}{{ name }}", R"({"no": false, "name": "given"})"),
+            "given");
 }
 
 TEST(Jinja, LoopsKnowWhereTheyAre) {
-  EXPECT_EQ(rendered("{% for x in 'abc' %}{{ loop.index }}{{ x }}{{ loop.revindex0 }}{{ ',' if not loop.last }}{% endfor %}"),
-            "1a2,2b1,3c0");
-  EXPECT_EQ(rendered("{% for x in [1, 2, 3, 4] if x % 2 == 0 %}{{ loop.index }}/{{ loop.length }}:{{ x }} {% endfor %}"),
-            "1/2:2 2/2:4 ");
-  EXPECT_EQ(rendered("{% for x in [1, 2, 3] %}{{ loop.previtem }}<{{ x }}>{{ loop.nextitem }};{% endfor %}"), "<1>2;1<2>3;2<3>;");
+  EXPECT_EQ(
+      rendered("{% for x in 'abc' %}{{ loop.index }}{{ x }}{{ loop.revindex0 }}{{ ',' if not loop.last }}{% endfor %}"),
+      "1a2,2b1,3c0");
+  EXPECT_EQ(
+      rendered("{% for x in [1, 2, 3, 4] if x % 2 == 0 %}{{ loop.index }}/{{ loop.length }}:{{ x }} {% endfor %}"),
+      "1/2:2 2/2:4 ");
+  EXPECT_EQ(rendered("{% for x in [1, 2, 3] %}{{ loop.previtem }}<{{ x }}>{{ loop.nextitem }};{% endfor %}"),
+            "<1>2;1<2>3;2<3>;");
   EXPECT_EQ(rendered("{% for n in t recursive %}{{ n.v }}({{ loop(n.k) }}){% endfor %}",
                      R"({"t": [{"v": 1, "k": [{"v": 2, "k": []}]}]})"),
             "1(2())");
@@ -42,9 +48,12 @@ TEST(Jinja, LoopsKnowWhereTheyAre) {
 }
 
 TEST(Jinja, MacrosTakeDefaultsRestAndCallers) {
-  EXPECT_EQ(rendered("{% macro m(a, b=a) %}{{ a }}{{ b }}{{ varargs }}{{ kwargs }}{% endmacro %}{{ m(1) }} {{ m(1, 2, 3, k=4) }}"),
-            "11(){} 12(3,){'k': 4}");
-  EXPECT_EQ(rendered("{% macro box() %}[{{ caller('x') }}]{% endmacro %}{% call(v) box() %}{{ v }}!{% endcall %}"), "[x!]");
+  EXPECT_EQ(
+      rendered(
+          "{% macro m(a, b=a) %}{{ a }}{{ b }}{{ varargs }}{{ kwargs }}{% endmacro %}{{ m(1) }} {{ m(1, 2, 3, k=4) }}"),
+      "11(){} 12(3,){'k': 4}");
+  EXPECT_EQ(rendered("{% macro box() %}[{{ caller('x') }}]{% endmacro %}{% call(v) box() %}{{ v }}!{% endcall %}"),
+            "[x!]");
   EXPECT_EQ(rendered("{% macro f(n) %}{{ n }}{{ f(n - 1) if n }}{% endmacro %}{{ f(3) }}"), "3210");
 }
 
@@ -59,18 +68,22 @@ TEST(Jinja, ValuesPrintAsPythonPrintsThem) {
 TEST(Jinja, ToJsonIsThatOfChatTemplates) {
   EXPECT_EQ(rendered("{{ x|tojson }}", R"({"x": {"b": "<é & 'q'>", "a": [1.0, null, true]}})"),
             R"({"b": "<é & 'q'>", "a": [1.0, null, true]})");
-  EXPECT_EQ(rendered("{{ x|tojson(indent=2) }}", R"({"x": {"b": [], "a": [1]}})"), "{\n  \"b\": [],\n  \"a\": [\n    1\n  ]\n}");
-  EXPECT_EQ(rendered("{{ x|tojson(separators=(',', ':'), sort_keys=true, ensure_ascii=true) }}", R"({"x": {"b": "é", "a": 1}})"),
+  EXPECT_EQ(rendered("{{ x|tojson(indent=2) }}", R"({"x": {"b": [], "a": [1]}})"),
+            "{\n  \"b\": [],\n  \"a\": [\n    1\n  ]\n}");
+  EXPECT_EQ(rendered("{{ x|tojson(separators=(',', ':'), sort_keys=true, ensure_ascii=true) }}",
+                     R"({"x": {"b": "é", "a": 1}})"),
             "{\"a\":1,\"b\":\"\\u00e9\"}");
 }
 
 TEST(Jinja, TextIsCountedInCharacters) {
-  EXPECT_EQ(rendered("{{ x|length }} {{ x[1] }} {{ x[-2:] }} {{ x[::-1] }} {{ x.upper() }} {{ x.find('✓') }}", R"({"x": "aé✓😀"})"),
+  EXPECT_EQ(rendered("{{ x|length }} {{ x[1] }} {{ x[-2:] }} {{ x[::-1] }} {{ x.upper() }} {{ x.find('✓') }}",
+                     R"({"x": "aé✓😀"})"),
             "4 é ✓😀 😀✓éa AÉ✓😀 2");
 }
 
 TEST(Jinja, TheDateIsTheOneGiven) {
-  EXPECT_EQ(rendered("{{ strftime_now('%d %b %Y %H:%M:%S.%f, %A, day %j') }}"), "09 Mar 2025 14:05:07.000042, Sunday, day 068");
+  EXPECT_EQ(rendered("{{ strftime_now('%d %b %Y %H:%M:%S.%f, %A, day %j') }}"),
+            "09 Mar 2025 14:05:07.000042, Sunday, day 068");
 }
 
 TEST(Jinja, ErrorsSayWhereAndWhat) {
@@ -85,8 +98,10 @@ TEST(Jinja, ErrorsSayWhereAndWhat) {
   EXPECT_EQ(undefined.describe(), "line 1, column 25: 'dict object' has no attribute 'content'");
 
   EXPECT_EQ(error_of("{% for x in [1] %}{{ x").describe(), "line 1, column 19: this tag has no end: '}}' is missing");
-  EXPECT_EQ(error_of("a\n{% for x in [1] %}").describe(), "line 2, column 4: this 'for' block is never closed: 'else' is missing");
-  EXPECT_EQ(error_of("{{ 'a' + 1 }}").message, "'+' does not work between 'str' and 'int'; use '~' to join text and other values");
+  EXPECT_EQ(error_of("a\n{% for x in [1] %}").describe(),
+            "line 2, column 4: this 'for' block is never closed: 'else' is missing");
+  EXPECT_EQ(error_of("{{ 'a' + 1 }}").message,
+            "'+' does not work between 'str' and 'int'; use '~' to join text and other values");
   EXPECT_EQ(error_of("{{ x|nosuch }}").message, "there is no filter 'nosuch'");
   const TemplateError raised = error_of("{{ raise_exception('roles must alternate') }}");
   EXPECT_EQ(raised.kind, ErrorKind::kRaised);
@@ -105,8 +120,8 @@ TEST(Jinja, NothingLeadsOutOfTheSandbox) {
 TEST(JinjaBudget, StepsAreBounded) {
   RenderOptions options;
   options.limits.steps = 10'000;
-  const TemplateError error = error_of(
-      "{% for a in range(1000) %}{% for b in range(1000) %}{% endfor %}{% endfor %}", "{}", options);
+  const TemplateError error =
+      error_of("{% for a in range(1000) %}{% for b in range(1000) %}{% endfor %}{% endfor %}", "{}", options);
   EXPECT_EQ(error.kind, ErrorKind::kBudget);
   EXPECT_EQ(error_of("{{ range(100000)|list|sort|list|length }}", "{}", options).kind, ErrorKind::kBudget);
 }
@@ -124,7 +139,8 @@ TEST(JinjaBudget, OutputIsBounded) {
 TEST(JinjaBudget, MemoryIsBounded) {
   RenderOptions options;
   options.limits.allocated_bytes = 1 << 20;
-  const char* doubling = "{% set ns = namespace(x=[1]) %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}{% endfor %}";
+  const char* doubling =
+      "{% set ns = namespace(x=[1]) %}{% for i in range(40) %}{% set ns.x = ns.x + ns.x %}{% endfor %}";
   EXPECT_EQ(error_of(doubling, "{}", options).kind, ErrorKind::kBudget);
   EXPECT_EQ(error_of("{{ ([1] * 1000000)|length }}", "{}", options).kind, ErrorKind::kBudget);
 }
@@ -138,12 +154,14 @@ TEST(JinjaBudget, DepthIsBounded) {
   for (int i = 0; i < 1000; ++i) blocks += "{% if true %}";
   EXPECT_EQ(error_of(blocks).kind, ErrorKind::kSyntax);
   // A list in a list in a list …, and a namespace that holds itself.
-  EXPECT_EQ(error_of("{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}").kind,
-            ErrorKind::kBudget);
+  EXPECT_EQ(
+      error_of("{% set ns = namespace(x=[]) %}{% for i in range(5000) %}{% set ns.x = [ns.x] %}{% endfor %}").kind,
+      ErrorKind::kBudget);
   EXPECT_EQ(error_of("{% set ns = namespace() %}{% set ns.me = [ns, ns] %}{{ ns }}").kind, ErrorKind::kBudget);
   // Few objects, but 2^60 ways through them.
   EXPECT_EQ(error_of("{% set ns = namespace(a=[1], b=[1]) %}{% for i in range(60) %}{% set ns.a = [ns.a, ns.a] %}"
-                     "{% set ns.b = [ns.b, ns.b] %}{% endfor %}{{ ns.a == ns.b }}").kind,
+                     "{% set ns.b = [ns.b, ns.b] %}{% endfor %}{{ ns.a == ns.b }}")
+                .kind,
             ErrorKind::kBudget);
 }
 

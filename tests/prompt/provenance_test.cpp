@@ -33,12 +33,14 @@ TEST(JinjaProvenance, PiecesKeepTheirPart) {
 
 TEST(JinjaProvenance, WhatIsComputedFromContentIsContent) {
   EXPECT_EQ(marked("{{ x + 1 }}{{ x * 2.5 }}{{ x|string }}{{ -x }}{{ x|float }}", R"({"x": 4})"), "«510.04-44.0»");
-  EXPECT_EQ(marked("{{ x|tojson }}{{ x }}", R"({"x": {"<|a|>": [1, null]}})"), R"(«{"<|a|>": [1, null]}{'<|a|>': [1, None]}»)");
+  EXPECT_EQ(marked("{{ x|tojson }}{{ x }}", R"({"x": {"<|a|>": [1, null]}})"),
+            R"(«{"<|a|>": [1, null]}{'<|a|>': [1, None]}»)");
   EXPECT_EQ(marked("{{ x|int }}{{ x|urlencode }}{{ x|e }}", R"({"x": "12"})"), "«121212»");
 }
 
 TEST(JinjaProvenance, WhatTheTemplateDecidesIsTemplateText) {
-  EXPECT_EQ(marked("{{ 'yes' if x else 'no' }}{{ {'a': '<|A|>'}[x] }}{% for i in x %}{{ loop.index }}{% endfor %}", R"({"x": "a"})"),
+  EXPECT_EQ(marked("{{ 'yes' if x else 'no' }}{{ {'a': '<|A|>'}[x] }}{% for i in x %}{{ loop.index }}{% endfor %}",
+                   R"({"x": "a"})"),
             "yes<|A|>1");
 }
 
@@ -57,7 +59,9 @@ class Programs {
 
  private:
   int below(int n) { return static_cast<int>(random_() % static_cast<unsigned>(n)); }
-  std::string literal() { return std::string(1, static_cast<char>('a' + below(6))) + static_cast<char>('a' + below(6)); }
+  std::string literal() {
+    return std::string(1, static_cast<char>('a' + below(6))) + static_cast<char>('a' + below(6));
+  }
   std::string variable() { return std::string("v") + static_cast<char>('0' + below(3)); }
 
   std::string text(int depth) {

@@ -25,7 +25,7 @@ inline RenderOptions test_options() {
 }
 
 inline std::expected<RenderedText, TemplateError> try_render(std::string_view source, std::string_view variables = "{}",
-                                                            const RenderOptions& options = test_options()) {
+                                                             const RenderOptions& options = test_options()) {
   const auto parsed = Template::parse(source);
   if (!parsed) return std::unexpected(parsed.error());
   return parsed->render(variables_of(variables), options);

@@ -126,10 +126,15 @@ def cases():
             # Where Python's integers grow beyond 64 bits we refuse.
             if operator in ("+", "-", "*", "//", "%", "**") and "big" in (left, right):
                 continue
+            # … and where they become complex.
+            if operator == "**" and left == "-7" and right in ("2.5", "0.1", "1e-7", "123456789.125"):
+                continue
             if operator == "**" and ("41" in (left, right) or "12345" in left + right):
                 continue
             add("operator", "{{ %s %s %s }}" % (left, operator, right))
     for format, value in itertools.product(PERCENTS, VALUES):
+        if value == "big" and format.strip("'#%").lower() in ("x", "o", "c"):
+            continue
         add("percent", "{{ %s %% %s }}" % (format, value))
     for specification, value in itertools.product(SPECIFICATIONS, NUMBERS + STRINGS + ["none", "[1]", "missing"]):
         add("format", "{{ '{:%s}'.format(%s) }}" % (specification, value))

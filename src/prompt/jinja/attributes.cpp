@@ -10,10 +10,9 @@
 namespace atelier::prompt::jinja {
 namespace {
 
-constexpr std::string_view kMethodNames[] = {
-    "",
+constexpr std::string_view kMethodNames[] = {"",
 #define ATELIER_JINJA_METHOD(name) #name,
-    ATELIER_JINJA_METHODS(ATELIER_JINJA_METHOD)
+                                             ATELIER_JINJA_METHODS(ATELIER_JINJA_METHOD)
 #undef ATELIER_JINJA_METHOD
 };
 
@@ -21,9 +20,7 @@ bool one_of(Method method, std::initializer_list<Method> list) {
   return std::find(list.begin(), list.end(), method) != list.end();
 }
 
-bool is_text_method(Method method) {
-  return method >= Method::k_capitalize && method <= Method::k_zfill;
-}
+bool is_text_method(Method method) { return method >= Method::k_capitalize && method <= Method::k_zfill; }
 
 // An index counted from the end where it is negative; false where there is no such element.
 bool locate(std::int64_t index, std::size_t length, std::size_t& position) {
@@ -57,7 +54,8 @@ Value item(const Value& object, const Value& index) {
     }
     case Kind::kRange: {
       const auto& range = object.as<RangeObject>();
-      if (!index.is_integral() || !locate(index.as_int(), static_cast<std::size_t>(range.length()), position)) return {};
+      if (!index.is_integral() || !locate(index.as_int(), static_cast<std::size_t>(range.length()), position))
+        return {};
       return Value::integer(range.start + static_cast<std::int64_t>(position) * range.step, object.provenance());
     }
     case Kind::kUndefined: raise_undefined(object);
@@ -149,9 +147,11 @@ Value forbidden(const Value& object, std::string_view name) {
 
 bool any_object_has(std::string_view name) {
   constexpr std::string_view kEverywhere[] = {
-      "__class__", "__delattr__", "__dir__", "__doc__", "__eq__", "__format__", "__ge__", "__getattribute__",
-      "__getstate__", "__gt__", "__hash__", "__init__", "__init_subclass__", "__le__", "__lt__", "__ne__", "__new__",
-      "__reduce__", "__reduce_ex__", "__repr__", "__setattr__", "__sizeof__", "__str__", "__subclasshook__"};
+      "__class__",   "__delattr__", "__dir__",           "__doc__",         "__eq__",
+      "__format__",  "__ge__",      "__getattribute__",  "__getstate__",    "__gt__",
+      "__hash__",    "__init__",    "__init_subclass__", "__le__",          "__lt__",
+      "__ne__",      "__new__",     "__reduce__",        "__reduce_ex__",   "__repr__",
+      "__setattr__", "__sizeof__",  "__str__",           "__subclasshook__"};
   return std::find(std::begin(kEverywhere), std::end(kEverywhere), name) != std::end(kEverywhere);
 }
 
@@ -185,9 +185,7 @@ Method method_named(std::string_view name) {
   return Method::kNone;
 }
 
-std::string_view method_name(Method method) {
-  return kMethodNames[static_cast<std::size_t>(method)];
-}
+std::string_view method_name(Method method) { return kMethodNames[static_cast<std::size_t>(method)]; }
 
 MethodAccess method_access(const Value& object, Method method) {
   const auto allowed = [](bool yes) { return yes ? MethodAccess::kAllowed : MethodAccess::kAbsent; };
@@ -197,7 +195,8 @@ MethodAccess method_access(const Value& object, Method method) {
       if (one_of(method, {Method::k_clear, Method::k_pop, Method::k_popitem, Method::k_setdefault, Method::k_update})) {
         return MethodAccess::kForbidden;
       }
-      return allowed(one_of(method, {Method::k_items, Method::k_keys, Method::k_values, Method::k_get, Method::k_copy}));
+      return allowed(
+          one_of(method, {Method::k_items, Method::k_keys, Method::k_values, Method::k_get, Method::k_copy}));
     case Kind::kList:
       if (one_of(method, {Method::k_append, Method::k_clear, Method::k_extend, Method::k_insert, Method::k_pop,
                           Method::k_remove, Method::k_reverse, Method::k_sort})) {
@@ -306,8 +305,7 @@ Value slice_of_text(const TextObject& text, const SliceIndices& indices) {
 Value slice(const Value& object, const Value& start, const Value& stop, const Value& step) {
   switch (object.kind()) {
     case Kind::kUndefined: raise_undefined(object);
-    case Kind::kText:
-      return slice_of_text(object.as_text(), slice_indices(length_of(object), start, stop, step));
+    case Kind::kText: return slice_of_text(object.as_text(), slice_indices(length_of(object), start, stop, step));
     case Kind::kList:
     case Kind::kTuple: {
       const std::vector<Value>& items = object.as_sequence().items;
@@ -332,8 +330,7 @@ Value slice(const Value& object, const Value& start, const Value& stop, const Va
       end = range.start + end * range.step;
       return Value::of(std::make_unique<RangeObject>(first, end, by).release(), object.provenance());
     }
-    default:
-      raise_runtime("'" + std::string(type_name(object)) + "' cannot be sliced");
+    default: raise_runtime("'" + std::string(type_name(object)) + "' cannot be sliced");
   }
 }
 

@@ -32,7 +32,8 @@ constexpr std::string_view kMonths[] = {"January", "February", "March",     "Apr
 class TimeFormatter {
  public:
   explicit TimeFormatter(const CivilTime& time) : time_(time) {
-    const std::chrono::year_month_day date(std::chrono::year(time.year), std::chrono::month(static_cast<unsigned>(time.month)),
+    const std::chrono::year_month_day date(std::chrono::year(time.year),
+                                           std::chrono::month(static_cast<unsigned>(time.month)),
                                            std::chrono::day(static_cast<unsigned>(time.day)));
     const std::chrono::sys_days days(date);
     days_since_epoch_ = days.time_since_epoch().count();
@@ -49,7 +50,8 @@ class TimeFormatter {
       }
       const std::size_t begin = at++;
       char flag = 0;
-      while (at < format.size() && std::string_view("-_0^#").find(format[at]) != std::string_view::npos) flag = format[at++];
+      while (at < format.size() && std::string_view("-_0^#").find(format[at]) != std::string_view::npos)
+        flag = format[at++];
       std::size_t width = 0;
       while (at < format.size() && format[at] >= '0' && format[at] <= '9') {
         width = std::min<std::size_t>(1000, width * 10 + static_cast<std::size_t>(format[at++] - '0'));
@@ -92,9 +94,7 @@ class TimeFormatter {
   std::pair<int, int> iso_week() const {
     const int monday_based = (weekday_ + 6) % 7;
     const int thursday = year_day_ - monday_based + 3;
-    const auto length = [](int year) {
-      return std::chrono::year(year).is_leap() ? 366 : 365;
-    };
+    const auto length = [](int year) { return std::chrono::year(year).is_leap() ? 366 : 365; };
     if (thursday < 0) return {time_.year - 1, (thursday + length(time_.year - 1)) / 7 + 1};
     if (thursday >= length(time_.year)) return {time_.year + 1, (thursday - length(time_.year)) / 7 + 1};
     return {time_.year, thursday / 7 + 1};

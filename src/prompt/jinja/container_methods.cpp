@@ -66,11 +66,11 @@ Value call_number_method(const Value& self, Method method, Arguments& arguments)
   switch (method) {
     case Method::k_is_integer:
       return Value::boolean(std::isfinite(self.as_real()) && self.as_real() == std::floor(self.as_real()));
-    case Method::k_conjugate:
-      return self.is(Kind::kFloat) ? self : Value::integer(self.as_int(), self.provenance());
+    case Method::k_conjugate: return self.is(Kind::kFloat) ? self : Value::integer(self.as_int(), self.provenance());
     default: {
       const std::int64_t value = self.as_int();
-      const std::uint64_t magnitude = value < 0 ? ~static_cast<std::uint64_t>(value) + 1 : static_cast<std::uint64_t>(value);
+      const std::uint64_t magnitude =
+          value < 0 ? ~static_cast<std::uint64_t>(value) + 1 : static_cast<std::uint64_t>(value);
       return Value::integer(method == Method::k_bit_length ? std::bit_width(magnitude) : std::popcount(magnitude),
                             self.provenance());
     }
@@ -83,8 +83,9 @@ Value call_loop_method(LoopObject& loop, Method method, Arguments& arguments) {
     if (arguments.positional.empty()) raise_runtime("loop.cycle needs something to cycle through");
     return arguments.positional[static_cast<std::size_t>(loop.index0) % arguments.positional.size()];
   }
-  const bool unchanged = loop.changed_called && loop.last_changed.size() == arguments.positional.size() &&
-                         std::equal(loop.last_changed.begin(), loop.last_changed.end(), arguments.positional.begin(), equal);
+  const bool unchanged =
+      loop.changed_called && loop.last_changed.size() == arguments.positional.size() &&
+      std::equal(loop.last_changed.begin(), loop.last_changed.end(), arguments.positional.begin(), equal);
   if (unchanged) return Value::boolean(false);
   loop.changed_called = true;
   loop.last_changed = std::move(arguments.positional);

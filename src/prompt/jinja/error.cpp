@@ -14,13 +14,9 @@ std::string TemplateError::describe() const {
   return "line " + std::to_string(line) + ", column " + std::to_string(column) + ": " + message;
 }
 
-void raise(ErrorKind kind, std::string message) {
-  throw TemplateException(kind, std::move(message));
-}
+void raise(ErrorKind kind, std::string message) { throw TemplateException(kind, std::move(message)); }
 
-void raise_runtime(std::string message) {
-  throw TemplateException(ErrorKind::kRuntime, std::move(message));
-}
+void raise_runtime(std::string message) { throw TemplateException(ErrorKind::kRuntime, std::move(message)); }
 
 Budget::Budget(const Limits& limits) : limits_(limits), previous_(current_budget) {
   const char here = 0;
@@ -28,13 +24,9 @@ Budget::Budget(const Limits& limits) : limits_(limits), previous_(current_budget
   current_budget = this;
 }
 
-Budget::~Budget() {
-  current_budget = previous_;
-}
+Budget::~Budget() { current_budget = previous_; }
 
-Budget* Budget::current() {
-  return current_budget;
-}
+Budget* Budget::current() { return current_budget; }
 
 void Budget::fail_steps() const {
   raise(ErrorKind::kBudget, "the template takes more than " + std::to_string(limits_.steps) +
@@ -46,9 +38,7 @@ void Budget::fail_memory() const {
                                 " bytes of text and lists while it runs");
 }
 
-void Budget::fail_stack() const {
-  raise(ErrorKind::kBudget, "the template nests its calls or values too deeply");
-}
+void Budget::fail_stack() const { raise(ErrorKind::kBudget, "the template nests its calls or values too deeply"); }
 
 void charge_allocation(std::uint64_t bytes) {
   if (current_budget != nullptr) current_budget->allocate(bytes);

@@ -96,9 +96,7 @@ inline void charge_steps(std::uint64_t count) {
   if (Budget* budget = Budget::current()) budget->step(count);
 }
 // Work that is linear in bytes: a step for each 32 of them.
-inline void charge_bytes(std::uint64_t bytes) {
-  charge_steps(1 + bytes / 32);
-}
+inline void charge_bytes(std::uint64_t bytes) { charge_steps(1 + bytes / 32); }
 void charge_allocation(std::uint64_t bytes);
 // For recursive walks over values.
 void check_stack();

@@ -206,15 +206,11 @@ ExpressionPtr Parser::parse_primary() {
       while (at(TokenKind::kString)) text += advance().text;
       return std::make_unique<Constant>(token.offset, constants_.text(std::move(text)));
     }
-    case TokenKind::kInteger:
-      advance();
-      return std::make_unique<Constant>(token.offset, Value::integer(token.integer));
+    case TokenKind::kInteger: advance(); return std::make_unique<Constant>(token.offset, Value::integer(token.integer));
     case TokenKind::kBigInteger:
       advance();
       return std::make_unique<Constant>(token.offset, constants_.big_integer(token.text));
-    case TokenKind::kFloat:
-      advance();
-      return std::make_unique<Constant>(token.offset, Value::real(token.real));
+    case TokenKind::kFloat: advance(); return std::make_unique<Constant>(token.offset, Value::real(token.real));
     case TokenKind::kLeftParen: {
       advance();
       ExpressionPtr node = parse_tuple(false, true, {}, true);

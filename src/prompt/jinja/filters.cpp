@@ -54,7 +54,9 @@ Value filter_int(Interpreter&, const Value& input, Bound& bound, Arguments&) {
       return integer_of_real(input.as_real(), provenance);
     case Kind::kUndefined: raise_undefined(input);
     case Kind::kText: {
-      const int base = bound[1].is_missing() ? 10 : static_cast<int>(std::clamp<std::int64_t>(integer_argument(bound[1], "base"), -1, 99));
+      const int base = bound[1].is_missing()
+                           ? 10
+                           : static_cast<int>(std::clamp<std::int64_t>(integer_argument(bound[1], "base"), -1, 99));
       Value parsed;
       if (((base >= 2 && base <= 36) || base == 0) && parse_integer(text_view(input), base, parsed)) {
         parsed.set_provenance(provenance);
@@ -93,12 +95,12 @@ Value filter_round(Interpreter&, const Value& input, Bound& bound, Arguments&) {
   const double unit = std::pow(10.0, static_cast<double>(precision));
   const double scaled = input.as_real() * unit;
   if (!std::isfinite(scaled)) raise_runtime("this number cannot be rounded");
-  return Value::real((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / unit, input.provenance());
+  // Python divides an integer here, which has no negative zero.
+  const double whole = (method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) + 0.0;
+  return Value::real(whole / unit, input.provenance());
 }
 
-Value filter_string(Interpreter&, const Value& input, Bound&, Arguments&) {
-  return to_text(input);
-}
+Value filter_string(Interpreter&, const Value& input, Bound&, Arguments&) { return to_text(input); }
 
 Value filter_length(Interpreter&, const Value& input, Bound&, Arguments&) {
   return Value::integer(length_of(input), input.is_text() ? input.as_text().overall() : input.provenance());
@@ -127,7 +129,8 @@ Value filter_tojson(Interpreter&, const Value& input, Bound& bound, Arguments&) 
   } else if (options.pretty) {
     const std::int64_t width = integer_argument(indent, "the indent of tojson");
     if (width > 1000) raise_runtime("the indent of tojson is too large");
-    options.indentation = Value::template_text(std::string(static_cast<std::size_t>(std::max<std::int64_t>(0, width)), ' '));
+    options.indentation =
+        Value::template_text(std::string(static_cast<std::size_t>(std::max<std::int64_t>(0, width)), ' '));
   }
   options.item_separator = Value::template_text(options.pretty ? "," : ", ");
   options.key_separator = Value::template_text(": ");
@@ -167,9 +170,7 @@ Value filter_filesizeformat(Interpreter& interpreter, const Value& input, Bound&
   return Value::text(print_real('f', 1, false, base * bytes / unit) + " " + name, provenance);
 }
 
-Value filter_pprint(Interpreter&, const Value& input, Bound&, Arguments&) {
-  return pretty_text(input);
-}
+Value filter_pprint(Interpreter&, const Value& input, Bound&, Arguments&) { return pretty_text(input); }
 
 constexpr FilterInfo kFilters[] = {
     {"abs", {}, filter_abs},
@@ -190,9 +191,7 @@ constexpr FilterInfo kFilters[] = {
 
 }  // namespace
 
-std::span<const FilterInfo> value_filters() {
-  return kFilters;
-}
+std::span<const FilterInfo> value_filters() { return kFilters; }
 
 const FilterInfo* find_filter(std::string_view name) {
   static const auto* const kByName = [] {
@@ -220,7 +219,8 @@ void bind_arguments(std::string_view what, const Signature& signature, Arguments
       raise_runtime("'" + std::string(what) + "' has no argument '" + std::string(text_view(name)) + "'");
     }
     if (!bound[index].is_missing()) {
-      raise_runtime("the argument '" + std::string(text_view(name)) + "' of '" + std::string(what) + "' is given twice");
+      raise_runtime("the argument '" + std::string(text_view(name)) + "' of '" + std::string(what) +
+                    "' is given twice");
     }
     bound[index] = std::move(value);
   }

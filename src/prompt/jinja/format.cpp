@@ -27,9 +27,7 @@ struct Specification {
   char type = 0;
 };
 
-bool is_align(char c) {
-  return c == '<' || c == '>' || c == '=' || c == '^';
-}
+bool is_align(char c) { return c == '<' || c == '>' || c == '=' || c == '^'; }
 
 [[noreturn]] void fail_specification(std::string_view text) {
   raise_runtime("'" + std::string(text) + "' is no valid format specification");
@@ -123,8 +121,8 @@ std::string grouped(const std::string& digits, char separator, std::size_t size)
 }
 
 // A number in its parts: sign and prefix, digits before the point, and the rest.
-void append_number(TextBuilder& out, const Specification& spec, std::string head, std::string digits, const std::string& tail,
-                   std::size_t group_size, Provenance provenance) {
+void append_number(TextBuilder& out, const Specification& spec, std::string head, std::string digits,
+                   const std::string& tail, std::size_t group_size, Provenance provenance) {
   const char align = spec.align == 'z' ? '=' : spec.align == 0 ? '>' : spec.align;
   const bool zero_filled = align == '=' && spec.fill == "0";
   const std::int64_t room = spec.width - static_cast<std::int64_t>(head.size() + tail.size());
@@ -376,7 +374,8 @@ class Formatter {
         if (stop == std::string_view::npos) raise_runtime("a '[' in the format is never closed");
         const std::string_view index = path.substr(at + 1, stop - at - 1);
         if (index.empty()) raise_runtime("an index in the format is empty");
-        value = subscript(value, is_number(index) ? Value::integer(to_number(index)) : Value::template_text(std::string(index)));
+        value = subscript(
+            value, is_number(index) ? Value::integer(to_number(index)) : Value::template_text(std::string(index)));
         at = stop + 1;
       } else {
         raise_runtime("only '.' or '[' may follow ']' in a format");
@@ -408,7 +407,8 @@ void append_formatted(TextBuilder& out, const Value& value, const TextObject& sp
       constexpr std::string_view kRealTypes = "eEfFgG%";
       if (spec.type != 0 && kRealTypes.find(spec.type) != std::string_view::npos) {
         if (value.is(Kind::kBigInt)) {
-          append_real(out, Value::real(std::strtod(value.as<TextObject>().bytes.c_str(), nullptr), value.provenance()), spec, source);
+          append_real(out, Value::real(std::strtod(value.as<TextObject>().bytes.c_str(), nullptr), value.provenance()),
+                      spec, source);
         } else {
           append_real(out, Value::real(value.as_real(), value.provenance()), spec, source);
         }
@@ -417,8 +417,7 @@ void append_formatted(TextBuilder& out, const Value& value, const TextObject& sp
       }
       return;
     }
-    default:
-      raise_runtime("'" + std::string(type_name(value)) + "' takes no format specification");
+    default: raise_runtime("'" + std::string(type_name(value)) + "' takes no format specification");
   }
 }
 

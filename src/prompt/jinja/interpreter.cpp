@@ -138,9 +138,7 @@ void Interpreter::run(TextBuilder& out) {
   }
 }
 
-Value Interpreter::global(std::uint32_t index) {
-  return globals_[index];
-}
+Value Interpreter::global(std::uint32_t index) { return globals_[index]; }
 
 void Interpreter::enter(const ScopePlan& plan) {
   for (const ScopeEntry& entry : plan) {
@@ -238,8 +236,9 @@ Interpreter::Flow Interpreter::run_loop(const ForStatement& node, const Value& i
   std::unique_ptr<ElementSource> source = loop_source(node, iterable);
   if (!node.uses_loop) return run_plain_loop(node, std::move(source));
   Ref<Activation> scope = node.recursive ? activation_->parent : Ref<Activation>();
-  Ref<LoopObject> loop(std::make_unique<LoopObject>(std::move(source), node.recursive ? &node : nullptr,
-                                                    std::move(scope), depth).release());
+  Ref<LoopObject> loop(
+      std::make_unique<LoopObject>(std::move(source), node.recursive ? &node : nullptr, std::move(scope), depth)
+          .release());
   return run_tracked_loop(node, std::move(loop));
 }
 
@@ -281,7 +280,8 @@ Interpreter::Flow Interpreter::run_tracked_loop(const ForStatement& node, Ref<Lo
   return execute(node.otherwise);
 }
 
-Value Interpreter::run_recursive_loop(const ForStatement& node, const Value& iterable, Ref<Activation> scope, int depth) {
+Value Interpreter::run_recursive_loop(const ForStatement& node, const Value& iterable, Ref<Activation> scope,
+                                      int depth) {
   const CallDepth guard(*this);
   TextBuilder text;
   Ref<Activation> own(std::make_unique<Activation>(node.slot_count, std::move(scope)).release());
@@ -384,7 +384,8 @@ void Interpreter::assign(const Target& target, Value value) {
     return;
   }
   const Value& space = slot(target.space->slot);
-  if (!space.is(Kind::kNamespace)) raise_runtime("'" + target.space->name + "' is no namespace, so its attributes cannot be set");
+  if (!space.is(Kind::kNamespace))
+    raise_runtime("'" + target.space->name + "' is no namespace, so its attributes cannot be set");
   space.as<NamespaceObject>().attributes.set(target.attribute, std::move(value));
 }
 
@@ -441,13 +442,16 @@ void Interpreter::bind_macro(const MacroObject& macro, Arguments& arguments) {
     for (auto& [key, value] : arguments.named) rest->set(key, std::move(value));
     slots[body.kwargs_slot.slot] = Value::of(rest.get());
   } else if (!arguments.named.empty()) {
-    raise_runtime("the macro '" + name + "' has no parameter '" + std::string(text_view(arguments.named[0].first)) + "'");
+    raise_runtime("the macro '" + name + "' has no parameter '" + std::string(text_view(arguments.named[0].first)) +
+                  "'");
   }
   if (body.uses_varargs) {
-    std::vector<Value> rest(arguments.positional.begin() + static_cast<std::ptrdiff_t>(count), arguments.positional.end());
+    std::vector<Value> rest(arguments.positional.begin() + static_cast<std::ptrdiff_t>(count),
+                            arguments.positional.end());
     slots[body.varargs_slot.slot] = Value::tuple(std::move(rest));
   } else if (arguments.positional.size() > body.parameters.size()) {
-    raise_runtime("the macro '" + name + "' takes no more than " + std::to_string(body.parameters.size()) + " argument(s)");
+    raise_runtime("the macro '" + name + "' takes no more than " + std::to_string(body.parameters.size()) +
+                  " argument(s)");
   }
 }
 

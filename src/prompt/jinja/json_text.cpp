@@ -15,7 +15,9 @@ namespace {
 class JsonWriter {
  public:
   JsonWriter(TextBuilder& out, const JsonOptions& options)
-      : out_(out), options_(options), item_separator_(options.item_separator.as_text()),
+      : out_(out),
+        options_(options),
+        item_separator_(options.item_separator.as_text()),
         key_separator_(options.key_separator.as_text()) {}
 
   void write(const Value& value, int level) {
@@ -51,7 +53,9 @@ class JsonWriter {
     out_.append_repeated(unit.bytes, level, mixed(provenance, unit.overall()));
   }
 
-  void separate(Provenance provenance) { out_.append(item_separator_.bytes, mixed(provenance, item_separator_.overall())); }
+  void separate(Provenance provenance) {
+    out_.append(item_separator_.bytes, mixed(provenance, item_separator_.overall()));
+  }
 
   void write_items(const std::vector<Value>& items, Provenance provenance, int level) {
     check_stack();

@@ -19,24 +19,20 @@ namespace atelier::prompt::jinja {
 namespace {
 
 constexpr std::pair<std::string_view, TokenKind> kOperators[] = {
-    {"//", TokenKind::kFloorDiv},   {"**", TokenKind::kPow},         {"==", TokenKind::kEqual},
+    {"//", TokenKind::kFloorDiv},   {"**", TokenKind::kPow},          {"==", TokenKind::kEqual},
     {"!=", TokenKind::kNotEqual},   {">=", TokenKind::kGreaterEqual}, {"<=", TokenKind::kLessEqual},
-    {"+", TokenKind::kAdd},         {"-", TokenKind::kSub},          {"/", TokenKind::kDiv},
-    {"*", TokenKind::kMul},         {"%", TokenKind::kMod},          {"~", TokenKind::kTilde},
-    {"[", TokenKind::kLeftBracket}, {"]", TokenKind::kRightBracket}, {"(", TokenKind::kLeftParen},
-    {")", TokenKind::kRightParen},  {"{", TokenKind::kLeftBrace},    {"}", TokenKind::kRightBrace},
-    {">", TokenKind::kGreater},     {"<", TokenKind::kLess},         {"=", TokenKind::kAssign},
-    {".", TokenKind::kDot},         {":", TokenKind::kColon},        {"|", TokenKind::kPipe},
+    {"+", TokenKind::kAdd},         {"-", TokenKind::kSub},           {"/", TokenKind::kDiv},
+    {"*", TokenKind::kMul},         {"%", TokenKind::kMod},           {"~", TokenKind::kTilde},
+    {"[", TokenKind::kLeftBracket}, {"]", TokenKind::kRightBracket},  {"(", TokenKind::kLeftParen},
+    {")", TokenKind::kRightParen},  {"{", TokenKind::kLeftBrace},     {"}", TokenKind::kRightBrace},
+    {">", TokenKind::kGreater},     {"<", TokenKind::kLess},          {"=", TokenKind::kAssign},
+    {".", TokenKind::kDot},         {":", TokenKind::kColon},         {"|", TokenKind::kPipe},
     {",", TokenKind::kComma},       {";", TokenKind::kSemicolon},
 };
 
-bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-bool is_name_start(char32_t c) {
-  return c == '_' || unicode::is_identifier_start(c);
-}
+bool is_name_start(char32_t c) { return c == '_' || unicode::is_identifier_start(c); }
 
 class Lexer {
  public:
@@ -216,8 +212,9 @@ class Lexer {
   // The end of (\d+_)*\d+ at `at`, or `at`.
   std::size_t digits(std::size_t at) const {
     std::size_t end = at;
-    while (end < source_.size() && (is_digit(source_[end]) || (source_[end] == '_' && end > at && is_digit(source_[end - 1]) &&
-                                                              end + 1 < source_.size() && is_digit(source_[end + 1])))) {
+    while (end < source_.size() &&
+           (is_digit(source_[end]) || (source_[end] == '_' && end > at && is_digit(source_[end - 1]) &&
+                                       end + 1 < source_.size() && is_digit(source_[end + 1])))) {
       ++end;
     }
     return end;
@@ -273,7 +270,9 @@ class Lexer {
     if (base == 10) {
       begin = end = at_;
       if (source_[at_] == '0') {
-        while (end < source_.size() && (source_[end] == '0' || (source_[end] == '_' && end > begin && end + 1 < source_.size() && source_[end + 1] == '0'))) ++end;
+        while (end < source_.size() && (source_[end] == '0' || (source_[end] == '_' && end > begin &&
+                                                                end + 1 < source_.size() && source_[end + 1] == '0')))
+          ++end;
       } else {
         take();
       }
@@ -457,9 +456,7 @@ std::string normalize_source(std::string_view source) {
   return utf8::is_valid(text) ? text : utf8::repair(text);
 }
 
-std::vector<Token> tokenize(std::string_view source) {
-  return Lexer(source).run();
-}
+std::vector<Token> tokenize(std::string_view source) { return Lexer(source).run(); }
 
 std::pair<int, int> position_of(std::string_view source, std::uint32_t offset) {
   const std::string_view before = source.substr(0, std::min<std::size_t>(offset, source.size()));

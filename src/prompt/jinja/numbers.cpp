@@ -14,13 +14,9 @@
 namespace atelier::prompt::jinja {
 namespace {
 
-std::string_view stripped(std::string_view text) {
-  return unicode::strip_left(unicode::strip_right(text));
-}
+std::string_view stripped(std::string_view text) { return unicode::strip_left(unicode::strip_right(text)); }
 
-bool is_ascii_digit(char c) {
-  return c >= '0' && c <= '9';
-}
+bool is_ascii_digit(char c) { return c >= '0' && c <= '9'; }
 
 int digit_value(char c) {
   if (is_ascii_digit(c)) return c - '0';
@@ -32,7 +28,8 @@ int digit_value(char c) {
 bool remove_underscores(std::string& text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '_') continue;
-    if (i == 0 || i + 1 == text.size() || digit_value(text[i - 1]) == 99 || digit_value(text[i + 1]) == 99) return false;
+    if (i == 0 || i + 1 == text.size() || digit_value(text[i - 1]) == 99 || digit_value(text[i + 1]) == 99)
+      return false;
   }
   std::erase(text, '_');
   return true;
@@ -47,9 +44,7 @@ bool parse_integer(std::string_view text, int base, Value& result) {
     if (text[0] == '-') sign = "-";
     text.remove_prefix(1);
   }
-  const auto prefix = [&](char mark) {
-    return text.size() > 1 && text[0] == '0' && (text[1] | 0x20) == mark;
-  };
+  const auto prefix = [&](char mark) { return text.size() > 1 && text[0] == '0' && (text[1] | 0x20) == mark; };
   const int marked = prefix('x') ? 16 : prefix('o') ? 8 : prefix('b') ? 2 : 0;
   bool had_prefix = false;
   if (marked != 0 && (base == 0 || base == marked)) {
@@ -68,7 +63,8 @@ bool parse_integer(std::string_view text, int base, Value& result) {
   if (std::any_of(digits.begin(), digits.end(), [&](char c) { return digit_value(c) >= base; })) return false;
   const std::string signed_digits = sign + digits;
   std::int64_t value = 0;
-  const auto [stop, error] = std::from_chars(signed_digits.data(), signed_digits.data() + signed_digits.size(), value, base);
+  const auto [stop, error] =
+      std::from_chars(signed_digits.data(), signed_digits.data() + signed_digits.size(), value, base);
   if (error == std::errc() && stop == signed_digits.data() + signed_digits.size()) {
     result = Value::integer(value);
     return true;
@@ -86,8 +82,8 @@ bool parse_real(std::string_view text, double& result) {
   for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
   const std::string unsigned_lower = lower[0] == '+' || lower[0] == '-' ? lower.substr(1) : lower;
   if (unsigned_lower == "inf" || unsigned_lower == "infinity" || unsigned_lower == "nan") {
-    const double value = unsigned_lower == "nan" ? std::numeric_limits<double>::quiet_NaN()
-                                                 : std::numeric_limits<double>::infinity();
+    const double value =
+        unsigned_lower == "nan" ? std::numeric_limits<double>::quiet_NaN() : std::numeric_limits<double>::infinity();
     result = lower[0] == '-' ? -value : value;
     return true;
   }
@@ -109,8 +105,12 @@ std::int64_t truncate(double real) {
 
 std::string print_real(char conversion, int precision, bool alternative, double real) {
   if (precision > 1000) raise_runtime("the precision is too large");
-  const char format[] = {'%', alternative ? '#' : '.', alternative ? '.' : '*', alternative ? '*' : conversion,
-                         alternative ? conversion : '\0', '\0'};
+  const char format[] = {'%',
+                         alternative ? '#' : '.',
+                         alternative ? '.' : '*',
+                         alternative ? '*' : conversion,
+                         alternative ? conversion : '\0',
+                         '\0'};
   std::string buffer(400 + static_cast<std::size_t>(precision), '\0');
   const int length = std::snprintf(buffer.data(), buffer.size(), format, precision, real);
   buffer.resize(static_cast<std::size_t>(std::max(length, 0)));
@@ -159,7 +159,10 @@ Value round_value(const Value& value, std::int64_t precision) {
     std::string next = kept;
     std::size_t i = next.size();
     while (i > 0 && next[i - 1] == '9') next[--i] = '0';
-    if (i == 0) next.insert(0, "1"); else ++next[i - 1];
+    if (i == 0)
+      next.insert(0, "1");
+    else
+      ++next[i - 1];
     result = std::strtod((next + "e" + std::to_string(cut)).c_str(), nullptr);
   }
   return Value::real(std::copysign(result, real), value.provenance());

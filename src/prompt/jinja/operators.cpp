@@ -25,17 +25,14 @@ std::string_view symbol_of(ExpressionKind operation) {
   if (b.is_undefined()) raise_undefined(b);
   std::string message = "'" + std::string(symbol_of(operation)) + "' does not work between '" +
                         std::string(type_name(a)) + "' and '" + std::string(type_name(b)) + "'";
-  if (operation == ExpressionKind::kAdd && (a.is_text() || b.is_text())) message += "; use '~' to join text and other values";
+  if (operation == ExpressionKind::kAdd && (a.is_text() || b.is_text()))
+    message += "; use '~' to join text and other values";
   raise_runtime(std::move(message));
 }
 
-[[noreturn]] void fail_overflow() {
-  raise_runtime("the result of this integer arithmetic does not fit in 64 bits");
-}
+[[noreturn]] void fail_overflow() { raise_runtime("the result of this integer arithmetic does not fit in 64 bits"); }
 
-Provenance mixed_of(const Value& a, const Value& b) {
-  return mixed(a.provenance(), b.provenance());
-}
+Provenance mixed_of(const Value& a, const Value& b) { return mixed(a.provenance(), b.provenance()); }
 
 std::int64_t floor_divide(std::int64_t a, std::int64_t b) {
   if (b == 0) raise_runtime("integer division by zero");
@@ -191,9 +188,7 @@ bool contains_element(const Value& container, const Value& item) {
 
 }  // namespace
 
-void raise_undefined(const Value& value) {
-  raise(ErrorKind::kUndefined, value.undefined_message());
-}
+void raise_undefined(const Value& value) { raise(ErrorKind::kUndefined, value.undefined_message()); }
 
 namespace {
 
@@ -204,6 +199,16 @@ bool is_big_with_real(const Value& a, const Value& b) {
 // Integers beyond 64 bits are carried and printed; what is computed with them has to become a real number.
 Value as_computable(const Value& value) {
   return value.is(Kind::kBigInt) ? Value::real(value.approximate(), value.provenance()) : value;
+}
+
+// digits % divisor, with the divisor's sign, digit by digit.
+std::int64_t modulo_of_digits(std::string_view digits, std::int64_t divisor) {
+  const bool digits_negative = digits.starts_with('-');
+  const std::int64_t magnitude = divisor < 0 ? -divisor : divisor;
+  std::int64_t remainder = 0;
+  for (const char digit : digits.substr(digits_negative ? 1 : 0))
+    remainder = (remainder * 10 + (digit - '0')) % magnitude;
+  return modulo(digits_negative ? -remainder : remainder, divisor);
 }
 
 }  // namespace
@@ -248,6 +253,12 @@ Value arithmetic(ExpressionKind operation, const Value& a, const Value& b) {
     if (a.is_integral() && (b.is_text() || b.is_sequence())) return repeat(b, a.as_int());
   }
   if (is_big_with_real(a, b)) return arithmetic(operation, as_computable(a), as_computable(b));
+  if (a.is(Kind::kBigInt) && operation == ExpressionKind::kModulo && b.is_integral()) {
+    constexpr std::int64_t kLargest = 900'000'000'000'000'000;  // ten times it and a digit still fit
+    if (b.as_int() != 0 && b.as_int() <= kLargest && b.as_int() >= -kLargest) {
+      return Value::integer(modulo_of_digits(a.as<TextObject>().bytes, b.as_int()), mixed_of(a, b));
+    }
+  }
   if (a.is(Kind::kBigInt) || b.is(Kind::kBigInt)) {
     if (operation == ExpressionKind::kDivide && (a.is_number() || b.is_number() || a.kind() == b.kind())) {
       return divide(as_computable(a), as_computable(b));

@@ -37,9 +37,7 @@ void Parser::fail(const std::string& message, std::uint32_t offset) const {
   throw TemplateException(ErrorKind::kSyntax, message, line, column);
 }
 
-StatementList Parser::parse_template() {
-  return parse_until({}, {}, 0);
-}
+StatementList Parser::parse_template() { return parse_until({}, {}, 0); }
 
 // Statements up to a tag of one of these names, which becomes the current token (its "{%" is taken).
 StatementList Parser::parse_until(Names end_names, std::string_view opened, std::uint32_t opened_at) {

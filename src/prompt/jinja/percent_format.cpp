@@ -122,8 +122,10 @@ class PercentFormatter {
       out_.append('%', format_provenance);
       return at + 1;
     }
-    if (member == nullptr) member = &take();
-    else next_ = count_;
+    if (member == nullptr)
+      member = &take();
+    else
+      next_ = count_;
     convert(spec, *member);
     return at + 1;
   }
@@ -205,7 +207,8 @@ class PercentFormatter {
     pad(spec, made.as_text());
   }
 
-  void number_text(const Conversion& spec, std::string sign, std::string prefix, std::string digits, Provenance provenance) {
+  void number_text(const Conversion& spec, std::string sign, std::string prefix, std::string digits,
+                   Provenance provenance) {
     const auto length = static_cast<std::int64_t>(sign.size() + prefix.size() + digits.size());
     const std::int64_t missing = std::max<std::int64_t>(0, spec.width - length);
     if (!spec.left && !spec.zero) out_.append_repeated(" ", missing, provenance);
@@ -224,8 +227,10 @@ class PercentFormatter {
     const bool decimal = spec.type == 'd' || spec.type == 'i' || spec.type == 'u';
     std::string digits;
     bool negative = false;
-    if (decimal && value.is(Kind::kBigInt)) {
-      digits = value.as<TextObject>().bytes;
+    const bool large_real =
+        value.is(Kind::kFloat) && std::isfinite(value.as_real()) && std::abs(value.as_real()) > 9e18;
+    if (decimal && (value.is(Kind::kBigInt) || large_real)) {
+      digits = large_real ? print_real('f', 0, false, value.as_real()) : value.as<TextObject>().bytes;
       negative = digits.starts_with('-');
       if (negative) digits.erase(0, 1);
     } else {
@@ -234,9 +239,14 @@ class PercentFormatter {
       }
       const std::int64_t number = value.is(Kind::kFloat) ? truncate(value.as_real()) : value.as_int();
       negative = number < 0;
-      const std::uint64_t magnitude = negative ? ~static_cast<std::uint64_t>(number) + 1 : static_cast<std::uint64_t>(number);
+      const std::uint64_t magnitude =
+          negative ? ~static_cast<std::uint64_t>(number) + 1 : static_cast<std::uint64_t>(number);
       char buffer[32];
-      std::snprintf(buffer, sizeof(buffer), decimal ? "%llu" : spec.type == 'x' ? "%llx" : spec.type == 'X' ? "%llX" : "%llo",
+      std::snprintf(buffer, sizeof(buffer),
+                    decimal            ? "%llu"
+                    : spec.type == 'x' ? "%llx"
+                    : spec.type == 'X' ? "%llX"
+                                       : "%llo",
                     static_cast<unsigned long long>(magnitude));
       digits = buffer;
     }
@@ -255,8 +265,9 @@ class PercentFormatter {
       raise_runtime(std::string("%") + spec.type + " needs a number, not '" + std::string(type_name(value)) + "'");
     }
     const double number = value.as_real();
-    std::string digits = print_real(spec.type, static_cast<int>(std::min<std::int64_t>(spec.precision < 0 ? 6 : spec.precision, 1001)),
-                                    spec.alternative, std::abs(number));
+    std::string digits =
+        print_real(spec.type, static_cast<int>(std::min<std::int64_t>(spec.precision < 0 ? 6 : spec.precision, 1001)),
+                   spec.alternative, std::abs(number));
     if (std::isnan(number)) digits = spec.type >= 'a' ? "nan" : "NAN";
     number_text(spec, sign_of(spec, std::signbit(number) && !std::isnan(number)), "", digits, value.provenance());
   }
@@ -277,8 +288,6 @@ Value percent_format(const TextObject& format, const Value& arguments) {
   return PercentFormatter(format, arguments).run();
 }
 
-Value ascii_text(const TextObject& text) {
-  return PercentFormatter::ascii(text);
-}
+Value ascii_text(const TextObject& text) { return PercentFormatter::ascii(text); }
 
 }  // namespace atelier::prompt::jinja

@@ -12,9 +12,11 @@ constexpr std::size_t kWidth = 80;
 std::vector<std::pair<Value, Value>> sorted_members(const DictObject& dict) {
   std::vector<std::pair<Value, Value>> members = dict.items;
   const bool all_text = std::all_of(members.begin(), members.end(), [](const auto& m) { return m.first.is_text(); });
-  const bool all_numbers = std::all_of(members.begin(), members.end(), [](const auto& m) { return m.first.is_number(); });
+  const bool all_numbers =
+      std::all_of(members.begin(), members.end(), [](const auto& m) { return m.first.is_number(); });
   if (all_text || all_numbers) {
-    std::stable_sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return less(a.first, b.first); });
+    std::stable_sort(members.begin(), members.end(),
+                     [](const auto& a, const auto& b) { return less(a.first, b.first); });
   }
   return members;
 }

@@ -70,7 +70,8 @@ void append_other(TextBuilder& out, const Value& value) {
     }
     case Kind::kLoop: {
       auto& loop = value.as<LoopObject>();
-      out.append("<LoopContext " + std::to_string(loop.index0 + 1) + "/" + std::to_string(loop.length()) + ">", structure);
+      out.append("<LoopContext " + std::to_string(loop.index0 + 1) + "/" + std::to_string(loop.length()) + ">",
+                 structure);
       return;
     }
     case Kind::kNamespace:
@@ -108,7 +109,10 @@ void append_quoted(TextBuilder& out, const TextObject& text) {
     } else if (c == '\n' || c == '\r' || c == '\t') {
       std::snprintf(escape, sizeof(escape), "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
     } else if (decoded.valid && !unicode::is_printable(c)) {
-      std::snprintf(escape, sizeof(escape), c < 0x100 ? "\\x%02x" : c < 0x10000 ? "\\u%04x" : "\\U%08x",
+      std::snprintf(escape, sizeof(escape),
+                    c < 0x100     ? "\\x%02x"
+                    : c < 0x10000 ? "\\u%04x"
+                                  : "\\U%08x",
                     static_cast<unsigned>(c));
     }
     if (escape[0] != '\0') {

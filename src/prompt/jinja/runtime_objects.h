@@ -72,7 +72,10 @@ class ElementSource {
 struct LoopObject : Object {
   LoopObject(std::unique_ptr<ElementSource> elements, const ForStatement* recursive_loop, Ref<Activation> scope,
              int depth)
-      : Object(Kind::kLoop), source(std::move(elements)), recursive(recursive_loop), loop_scope(std::move(scope)),
+      : Object(Kind::kLoop),
+        source(std::move(elements)),
+        recursive(recursive_loop),
+        loop_scope(std::move(scope)),
         depth0(depth) {}
 
   bool advance(Value& element);

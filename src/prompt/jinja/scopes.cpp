@@ -20,8 +20,8 @@
 #include <string>
 #include <utility>
 
-#include "prompt/jinja/builtins.h"
 #include "prompt/jinja/syntax.h"
+#include "prompt/jinja/syntax_walk.h"
 
 namespace atelier::prompt::jinja {
 namespace {
@@ -112,86 +112,11 @@ struct Symbols {
       if (count == branches.size()) continue;
       const Variable target = *find(name);
       const Variable* outer = parent != nullptr ? parent->find(name) : nullptr;
-      loads[target] = outer != nullptr ? Load{Load::Action::kFromOuter, {}, *outer}
-                                       : Load{Load::Action::kFromContext, name, {}};
+      loads[target] =
+          outer != nullptr ? Load{Load::Action::kFromOuter, {}, *outer} : Load{Load::Action::kFromContext, name, {}};
     }
   }
 };
-
-// Calls use(child) for the expressions directly inside one.
-template <class Use>
-void for_each_child(const Expression& node, Use use) {
-  const auto each = [&](const ExpressionPtr& child) {
-    if (child) use(*child);
-  };
-  const auto arguments = [&](const CallArguments& list) {
-    for (const ExpressionPtr& argument : list.positional) each(argument);
-    for (const auto& [name, argument] : list.named) each(argument);
-    each(list.more_positional);
-    each(list.more_named);
-  };
-  switch (node.kind) {
-    case ExpressionKind::kConstant:
-    case ExpressionKind::kName: return;
-    case ExpressionKind::kTuple:
-    case ExpressionKind::kList:
-      for (const ExpressionPtr& item : static_cast<const Sequence&>(node).items) each(item);
-      return;
-    case ExpressionKind::kDict:
-      for (const auto& [key, value] : static_cast<const Dict&>(node).items) {
-        each(key);
-        each(value);
-      }
-      return;
-    case ExpressionKind::kConditional: {
-      const auto& conditional = static_cast<const Conditional&>(node);
-      each(conditional.test);
-      each(conditional.then);
-      each(conditional.otherwise);
-      return;
-    }
-    case ExpressionKind::kNot:
-    case ExpressionKind::kNegative:
-    case ExpressionKind::kPositive: each(static_cast<const Unary&>(node).operand); return;
-    case ExpressionKind::kCompare: {
-      const auto& compare = static_cast<const Compare&>(node);
-      each(compare.first);
-      for (const auto& [comparison, operand] : compare.rest) each(operand);
-      return;
-    }
-    case ExpressionKind::kConcat:
-      for (const ExpressionPtr& item : static_cast<const Concat&>(node).items) each(item);
-      return;
-    case ExpressionKind::kAttribute: each(static_cast<const Attribute&>(node).object); return;
-    case ExpressionKind::kSubscript:
-      each(static_cast<const Subscript&>(node).object);
-      each(static_cast<const Subscript&>(node).index);
-      return;
-    case ExpressionKind::kSlice: {
-      const auto& slice = static_cast<const Slice&>(node);
-      each(slice.start);
-      each(slice.stop);
-      each(slice.step);
-      return;
-    }
-    case ExpressionKind::kCall:
-      each(static_cast<const Call&>(node).callee);
-      arguments(static_cast<const Call&>(node).arguments);
-      return;
-    case ExpressionKind::kFilter:
-      each(static_cast<const FilterCall&>(node).input);
-      arguments(static_cast<const FilterCall&>(node).arguments);
-      return;
-    case ExpressionKind::kTest:
-      each(static_cast<const TestCall&>(node).input);
-      arguments(static_cast<const TestCall&>(node).arguments);
-      return;
-    default:  // the binary ones
-      each(static_cast<const Binary&>(node).left);
-      each(static_cast<const Binary&>(node).right);
-      return;
-  }
-}
 
 // ---- Which names a scope loads and stores, without going into the scopes inside it
 
@@ -282,98 +207,6 @@ void analyze(Symbols& symbols, const StatementList& body) {
   for (const StatementPtr& statement : body) analyze(symbols, *statement);
 }
 
-// ---- Which special names a body uses without having assigned them
-
-class UndeclaredFinder {
- public:
-  explicit UndeclaredFinder(std::set<std::string> names) : names_(std::move(names)) {}
-  const std::set<std::string>& found() const { return found_; }
-
-  void visit(const Expression& node) {
-    if (node.kind == ExpressionKind::kName) {
-      const Name& name = static_cast<const Name&>(node);
-      if (name.use != Name::Use::kLoad) {
-        names_.erase(name.name);
-      } else if (names_.contains(name.name)) {
-        found_.insert(name.name);
-      }
-      return;
-    }
-    for_each_child(node, [&](const Expression& child) { visit(child); });
-  }
-  void visit(const ExpressionList& list) {
-    for (const ExpressionPtr& item : list) visit(*item);
-  }
-  void visit(const StatementList& body) {
-    for (const StatementPtr& statement : body) visit(*statement);
-  }
-  void visit(const MacroBody& macro) {
-    for (const auto& parameter : macro.parameters) visit(*parameter);
-    visit(macro.defaults);
-    visit(macro.body);
-  }
-  void visit(const Target& target) {
-    if (target.pattern) visit(*target.pattern);
-  }
-
-  void visit(const Statement& node) {
-    switch (node.kind) {
-      case StatementKind::kOutput: visit(static_cast<const Output&>(node).items); return;
-      case StatementKind::kFor: {
-        const auto& loop = static_cast<const ForStatement&>(node);
-        visit(*loop.target);
-        visit(*loop.iterable);
-        visit(loop.body);
-        visit(loop.otherwise);
-        if (loop.condition) visit(*loop.condition);
-        return;
-      }
-      case StatementKind::kIf: {
-        const auto& branching = static_cast<const IfStatement&>(node);
-        for (const IfBranch& branch : branching.branches) {
-          visit(*branch.test);
-          visit(branch.body);
-        }
-        visit(branching.otherwise);
-        return;
-      }
-      case StatementKind::kMacro: visit(static_cast<const MacroStatement&>(node).macro); return;
-      case StatementKind::kCallBlock: visit(*static_cast<const CallBlock&>(node).call); [[fallthrough]];
-      case StatementKind::kGeneration: visit(static_cast<const CallBlock&>(node).macro); return;
-      case StatementKind::kFilterBlock:
-        visit(static_cast<const FilterBlock&>(node).body);
-        visit(*static_cast<const FilterBlock&>(node).filter);
-        return;
-      case StatementKind::kWith:
-        visit(static_cast<const WithStatement&>(node).targets);
-        visit(static_cast<const WithStatement&>(node).values);
-        visit(static_cast<const WithStatement&>(node).body);
-        return;
-      case StatementKind::kSet:
-        visit(static_cast<const SetStatement&>(node).target);
-        visit(*static_cast<const SetStatement&>(node).value);
-        return;
-      case StatementKind::kSetBlock: {
-        const auto& set = static_cast<const SetBlock&>(node);
-        visit(set.target);
-        if (set.filter) visit(*set.filter);
-        visit(set.body);
-        return;
-      }
-      case StatementKind::kScope:
-        visit(*static_cast<const ScopeStatement&>(node).autoescape);
-        visit(static_cast<const ScopeStatement&>(node).body);
-        return;
-      case StatementKind::kUnavailable: visit(static_cast<const Unavailable&>(node).operands); return;
-      default: return;
-    }
-  }
-
- private:
-  std::set<std::string> names_;
-  std::set<std::string> found_;
-};
-
 // ---- Giving every name its slot
 
 class Resolver {
@@ -459,7 +292,8 @@ class Resolver {
       }
       case ExpressionKind::kFilter: {
         const auto& filter = static_cast<const FilterCall&>(node);
-        if (filter.filter == nullptr && !scope.conditional) fail("there is no filter '" + filter.name + "'", node.offset);
+        if (filter.filter == nullptr && !scope.conditional)
+          fail("there is no filter '" + filter.name + "'", node.offset);
         break;
       }
       case ExpressionKind::kTest: {
@@ -478,9 +312,7 @@ class Resolver {
   void statements(StatementList& body, const Scope& scope) {
     for (StatementPtr& statement : body) resolve(*statement, scope);
   }
-  void target(Target& node, const Scope& scope) {
-    expression(node.space ? *node.space : *node.pattern, scope);
-  }
+  void target(Target& node, const Scope& scope) { expression(node.space ? *node.space : *node.pattern, scope); }
 
   void resolve(Statement& node, const Scope& scope) {
     switch (node.kind) {
@@ -521,9 +353,7 @@ class Resolver {
   }
 
   void loop(ForStatement& node, const Scope& scope) {
-    UndeclaredFinder finder({"loop"});
-    finder.visit(node.body);
-    node.uses_loop = node.recursive || !finder.found().empty();
+    node.uses_loop = node.recursive || !undeclared_names(node.body, {"loop"}).empty();
 
     Function own;
     Scope outside = scope;
@@ -590,18 +420,18 @@ class Resolver {
       analyze(symbols, node.body);
     };
     analyze_all();
-    UndeclaredFinder finder({"caller", "kwargs", "varargs"});
-    finder.visit(node.body);
+    const std::set<std::string> undeclared = undeclared_names(node.body, {"caller", "kwargs", "varargs"});
     const auto has_parameter = [&](std::string_view name) {
-      return std::any_of(node.parameters.begin(), node.parameters.end(), [&](const auto& p) { return p->name == name; });
+      return std::any_of(node.parameters.begin(), node.parameters.end(),
+                         [&](const auto& p) { return p->name == name; });
     };
     const auto declare = [&](const char* name, bool& used, SlotRef& slot) {
-      if (!finder.found().contains(name) || has_parameter(name)) return;
+      if (!undeclared.contains(name) || has_parameter(name)) return;
       used = true;
       slot = reference(symbols.declare_parameter(name), &own);
     };
     node.explicit_caller = has_parameter("caller");
-    if (node.explicit_caller && finder.found().contains("caller")) check_caller_default(node);
+    if (node.explicit_caller && undeclared.contains("caller")) check_caller_default(node);
     declare("caller", node.uses_caller, node.caller_slot);
     declare("kwargs", node.uses_kwargs, node.kwargs_slot);
     declare("varargs", node.uses_varargs, node.varargs_slot);
@@ -682,8 +512,6 @@ class Resolver {
 
 }  // namespace
 
-void resolve_names(Program& program) {
-  Resolver(program).run();
-}
+void resolve_names(Program& program) { Resolver(program).run(); }
 
 }  // namespace atelier::prompt::jinja

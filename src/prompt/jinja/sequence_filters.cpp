@@ -24,9 +24,7 @@ Value make_iterator(Fill fill) {
   return Value::of(iterator.get());
 }
 
-bool flag(const Value& value) {
-  return !value.is_missing() && truth(value);
-}
+bool flag(const Value& value) { return !value.is_missing() && truth(value); }
 
 bool is_digits(std::string_view text) {
   return !text.empty() && text.size() < 18 && text.find_first_not_of("0123456789") == std::string_view::npos;
@@ -121,7 +119,8 @@ Value filter_dictsort(Interpreter&, const Value& input, Bound& bound, Arguments&
   if (by != "key" && by != "value") raise_runtime("dictsort can sort by 'key' or 'value' only");
   std::vector<std::pair<Value, Value>> keyed;
   for (const auto& [key, value] : input.as_dict().items) {
-    keyed.emplace_back(without_case(by == "key" ? key : value, flag(bound[0])), Value::tuple({key, value}, input.provenance()));
+    keyed.emplace_back(without_case(by == "key" ? key : value, flag(bound[0])),
+                       Value::tuple({key, value}, input.provenance()));
   }
   sort_by_key(keyed, flag(bound[2]));
   std::vector<Value> result;
@@ -156,7 +155,8 @@ Value filter_groupby(Interpreter&, const Value& input, Bound& bound, Arguments&)
   for (std::size_t begin = 0; begin < keyed.size();) {
     std::vector<Value> members;
     std::size_t end = begin;
-    for (; end < keyed.size() && equal(keyed[end].first, keyed[begin].first); ++end) members.push_back(keyed[end].second);
+    for (; end < keyed.size() && equal(keyed[end].first, keyed[begin].first); ++end)
+      members.push_back(keyed[end].second);
     if (end == begin) end = begin + 1;  // a key that does not equal itself
     if (members.empty()) members.push_back(keyed[begin].second);
     Value key = case_sensitive ? keyed[begin].first : path.get(members.front(), bound[1]);
@@ -172,7 +172,8 @@ Value filter_items(Interpreter&, const Value& input, Bound&, Arguments&) {
   return make_iterator([&](std::vector<Value>& out) {
     if (input.is_undefined()) return;
     if (!input.is_dict()) raise_runtime("items needs a mapping, not '" + std::string(type_name(input)) + "'");
-    for (const auto& [key, value] : input.as_dict().items) out.push_back(Value::tuple({key, value}, input.provenance()));
+    for (const auto& [key, value] : input.as_dict().items)
+      out.push_back(Value::tuple({key, value}, input.provenance()));
   });
 }
 
@@ -239,13 +240,9 @@ Value extreme(const Value& input, Bound& bound, bool largest) {
   return best;
 }
 
-Value filter_max(Interpreter&, const Value& input, Bound& bound, Arguments&) {
-  return extreme(input, bound, true);
-}
+Value filter_max(Interpreter&, const Value& input, Bound& bound, Arguments&) { return extreme(input, bound, true); }
 
-Value filter_min(Interpreter&, const Value& input, Bound& bound, Arguments&) {
-  return extreme(input, bound, false);
-}
+Value filter_min(Interpreter&, const Value& input, Bound& bound, Arguments&) { return extreme(input, bound, false); }
 
 Value filter_random(Interpreter&, const Value&, Bound&, Arguments&) {
   raise_runtime("the filter random is not available: the same conversation must always give the same prompt");
@@ -277,7 +274,8 @@ Value choose(const Value& input, Arguments& arguments, bool keep, bool by_attrib
       if (has_test) {
         if (test == nullptr) raise_runtime("there is no test '" + plain_text(name) + "'");
         Arguments rest;
-        rest.positional.assign(arguments.positional.begin() + static_cast<std::ptrdiff_t>(first) + 1, arguments.positional.end());
+        rest.positional.assign(arguments.positional.begin() + static_cast<std::ptrdiff_t>(first) + 1,
+                               arguments.positional.end());
         rest.named = arguments.named;
         chosen = run_test(*test, subject, rest);
       } else {
@@ -304,7 +302,8 @@ Value filter_rejectattr(Interpreter&, const Value& input, Bound&, Arguments& arg
 Value filter_sort(Interpreter&, const Value& input, Bound& bound, Arguments&) {
   std::vector<AttributePath> paths;
   if (bound[2].is_text()) {
-    for (const Value& path : split_text(bound[2].as_text(), Value::template_text(","), -1, false)) paths.emplace_back(path);
+    for (const Value& path : split_text(bound[2].as_text(), Value::template_text(","), -1, false))
+      paths.emplace_back(path);
   } else {
     paths.emplace_back(bound[2]);
   }
@@ -372,8 +371,6 @@ constexpr FilterInfo kFilters[] = {
 
 }  // namespace
 
-std::span<const FilterInfo> sequence_filters() {
-  return kFilters;
-}
+std::span<const FilterInfo> sequence_filters() { return kFilters; }
 
 }  // namespace atelier::prompt::jinja

@@ -18,7 +18,8 @@ std::size_t line_end(std::string_view text, std::size_t at) {
   if (c == '\n' || c == 0x0B || c == 0x0C || (c >= 0x1C && c <= 0x1E)) return 1;
   if (c < 0x80) return 0;
   const utf8::Decoded decoded = utf8::decode(text, at);
-  return decoded.code_point == 0x85 || decoded.code_point == 0x2028 || decoded.code_point == 0x2029 ? decoded.length : 0;
+  return decoded.code_point == 0x85 || decoded.code_point == 0x2028 || decoded.code_point == 0x2029 ? decoded.length
+                                                                                                    : 0;
 }
 
 bool in_set(std::string_view set, std::string_view character) {
@@ -78,7 +79,9 @@ std::int64_t count_in(const TextObject& text, const Arguments& arguments) {
   charge_bytes(view.size());
   if (wanted.bytes.empty()) return static_cast<std::int64_t>(utf8::count(view)) + 1;
   std::int64_t count = 0;
-  for (std::size_t at = view.find(wanted.bytes); at != kNotFound; at = view.find(wanted.bytes, at + wanted.bytes.size())) ++count;
+  for (std::size_t at = view.find(wanted.bytes); at != kNotFound;
+       at = view.find(wanted.bytes, at + wanted.bytes.size()))
+    ++count;
   return count;
 }
 
@@ -86,7 +89,8 @@ bool begins_or_ends(const TextObject& text, const Arguments& arguments, bool at_
   const Window part = window(text, arguments, 1);
   const std::string_view view = std::string_view(text.bytes).substr(part.begin, part.end - part.begin);
   const auto matches = [&](const Value& affix) {
-    const std::string& bytes = text_argument(affix, at_end ? "the argument of endswith" : "the argument of startswith").bytes;
+    const std::string& bytes =
+        text_argument(affix, at_end ? "the argument of endswith" : "the argument of startswith").bytes;
     return part.valid && (at_end ? view.ends_with(bytes) : view.starts_with(bytes));
   };
   const Value& affix = arguments.positional[0];
@@ -161,8 +165,8 @@ Value partition(const Value& self, const Value& separator, bool from_right) {
     return from_right ? Value::tuple({empty, empty, self}) : Value::tuple({self, empty, empty});
   }
   const std::size_t after = found + wanted.bytes.size();
-  return Value::tuple({slice_text(text, 0, found), slice_text(text, found, after),
-                       slice_text(text, after, text.bytes.size())});
+  return Value::tuple(
+      {slice_text(text, 0, found), slice_text(text, found, after), slice_text(text, after, text.bytes.size())});
 }
 
 Value remove_affix(const Value& self, const Value& affix, bool at_end) {
@@ -244,7 +248,7 @@ void place_named(Arguments& arguments, Method method, std::initializer_list<std:
 
 const Value* given(const Arguments& arguments, std::size_t index) {
   return index < arguments.positional.size() && !arguments.positional[index].is_missing() ? &arguments.positional[index]
-                                                                                         : nullptr;
+                                                                                          : nullptr;
 }
 
 Value split_method(const TextObject& text, Method method, Arguments& arguments) {
@@ -418,7 +422,8 @@ Value call_text_method(const Value& self, Method method, Arguments& arguments) {
     }
     case Method::k_expandtabs:
       count(0, 1);
-      return expand_tabs(text, given(arguments, 0) != nullptr ? integer_argument(arguments.positional[0], "tabsize") : 8);
+      return expand_tabs(text,
+                         given(arguments, 0) != nullptr ? integer_argument(arguments.positional[0], "tabsize") : 8);
     case Method::k_format_map: {
       count(1, 1);
       if (!arguments.positional[0].is_dict()) raise_runtime("format_map needs a dictionary");
@@ -446,13 +451,16 @@ Value call_text_method(const Value& self, Method method, Arguments& arguments) {
     case Method::k_removesuffix: count(1, 1); return remove_affix(self, arguments.positional[0], true);
     case Method::k_replace:
       count(2, 3);
-      return replace_text(text, text_argument(arguments.positional[0], "what to replace"),
-                          text_argument(arguments.positional[1], "the replacement"),
-                          arguments.positional.size() > 2 ? integer_argument(arguments.positional[2], "the count") : -1);
+      return replace_text(
+          text, text_argument(arguments.positional[0], "what to replace"),
+          text_argument(arguments.positional[1], "the replacement"),
+          arguments.positional.size() > 2 ? integer_argument(arguments.positional[2], "the count") : -1);
     case Method::k_splitlines:
       count(0, 1);
       return Value::list(split_lines(text, given(arguments, 0) != nullptr && truth(arguments.positional[0])));
-    case Method::k_zfill: count(1, 1); return fill_with_zeros(text, integer_argument(arguments.positional[0], "the width"));
+    case Method::k_zfill:
+      count(1, 1);
+      return fill_with_zeros(text, integer_argument(arguments.positional[0], "the width"));
     default: raise_runtime("text has no method '" + std::string(method_name(method)) + "'");
   }
 }

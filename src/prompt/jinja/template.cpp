@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <type_traits>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "prompt/jinja/interpreter.h"
@@ -35,7 +35,8 @@ Value from_json(const json::Value& value, Provenance provenance) {
         } else if constexpr (std::is_same_v<T, std::int64_t>) {
           return Value::integer(data, provenance);
         } else if constexpr (std::is_same_v<T, std::uint64_t>) {
-          if (data <= static_cast<std::uint64_t>(INT64_MAX)) return Value::integer(static_cast<std::int64_t>(data), provenance);
+          if (data <= static_cast<std::uint64_t>(INT64_MAX))
+            return Value::integer(static_cast<std::int64_t>(data), provenance);
           return Value::big_integer(std::to_string(data), provenance);
         } else if constexpr (std::is_same_v<T, double>) {
           return Value::real(data, provenance);
@@ -84,7 +85,8 @@ std::expected<Template, TemplateError> Template::parse(std::string_view source) 
   }
 }
 
-std::expected<RenderedText, TemplateError> Template::render(const Variables& variables, const RenderOptions& options) const {
+std::expected<RenderedText, TemplateError> Template::render(const Variables& variables,
+                                                            const RenderOptions& options) const {
   try {
     Budget budget(options.limits);
     Interpreter interpreter(*program_, variables, options.now, budget);
@@ -98,9 +100,7 @@ std::expected<RenderedText, TemplateError> Template::render(const Variables& var
   }
 }
 
-const std::string& Template::source() const {
-  return program_->source;
-}
+const std::string& Template::source() const { return program_->source; }
 
 Value ConstantPool::keep(std::string bytes, Kind kind) {
   auto text = std::make_unique<TextObject>(std::move(bytes), Provenance::kTemplate);
@@ -111,12 +111,8 @@ Value ConstantPool::keep(std::string bytes, Kind kind) {
   return Value::of(texts_.back().get());
 }
 
-Value ConstantPool::text(std::string bytes) {
-  return keep(std::move(bytes), Kind::kText);
-}
+Value ConstantPool::text(std::string bytes) { return keep(std::move(bytes), Kind::kText); }
 
-Value ConstantPool::big_integer(std::string digits) {
-  return keep(std::move(digits), Kind::kBigInt);
-}
+Value ConstantPool::big_integer(std::string digits) { return keep(std::move(digits), Kind::kBigInt); }
 
 }  // namespace atelier::prompt::jinja

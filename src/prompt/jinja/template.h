@@ -52,7 +52,8 @@ struct RenderedText {
 class Template {
  public:
   static std::expected<Template, TemplateError> parse(std::string_view source);
-  std::expected<RenderedText, TemplateError> render(const Variables& variables, const RenderOptions& options = {}) const;
+  std::expected<RenderedText, TemplateError> render(const Variables& variables,
+                                                    const RenderOptions& options = {}) const;
 
   const std::string& source() const;
 

@@ -45,8 +45,7 @@ std::uint64_t output_limit() {
 }
 
 [[noreturn]] void fail_size() {
-  raise(ErrorKind::kBudget,
-        "the template makes a text of more than " + std::to_string(output_limit()) + " bytes");
+  raise(ErrorKind::kBudget, "the template makes a text of more than " + std::to_string(output_limit()) + " bytes");
 }
 
 }  // namespace
@@ -87,9 +86,7 @@ void TextBuilder::append(std::string_view bytes, Provenance provenance) {
   check_size();
 }
 
-void TextBuilder::append(const TextObject& text) {
-  append_slice(text, 0, text.bytes.size());
-}
+void TextBuilder::append(const TextObject& text) { append_slice(text, 0, text.bytes.size()); }
 
 void TextBuilder::append_slice(const TextObject& text, std::size_t begin, std::size_t end) {
   for_runs(text, begin, end, [&](std::size_t from, std::size_t to, Provenance provenance) {
@@ -122,7 +119,8 @@ Value TextBuilder::take() {
   check_size();
   charge_allocation(bytes_.size() + sizeof(TextObject));
   charge_bytes(bytes_.size());
-  auto text = std::make_unique<TextObject>(std::move(bytes_), runs_.empty() ? Provenance::kTemplate : runs_.front().provenance);
+  auto text =
+      std::make_unique<TextObject>(std::move(bytes_), runs_.empty() ? Provenance::kTemplate : runs_.front().provenance);
   if (runs_.size() > 1) text->runs = std::make_unique<std::vector<Run>>(std::move(runs_));
   bytes_.clear();
   runs_.clear();
@@ -177,9 +175,8 @@ Value concatenate(Value left, const Value& right) {
       a.runs = std::make_unique<std::vector<Run>>();
       a.runs->push_back(Run{static_cast<std::uint32_t>(begin), a.provenance});
     }
-    for_runs(b, 0, b.bytes.size(), [&](std::size_t, std::size_t to, Provenance provenance) {
-      add_run(*a.runs, begin + to, provenance);
-    });
+    for_runs(b, 0, b.bytes.size(),
+             [&](std::size_t, std::size_t to, Provenance provenance) { add_run(*a.runs, begin + to, provenance); });
   }
   a.bytes.append(b.bytes);
   a.forget_length();

@@ -11,9 +11,7 @@
 namespace atelier::prompt::jinja {
 namespace {
 
-bool flag(const Value& value) {
-  return !value.is_missing() && truth(value);
-}
+bool flag(const Value& value) { return !value.is_missing() && truth(value); }
 
 template <Method kMethod>
 Value filter_case(Interpreter&, const Value& input, Bound&, Arguments&) {
@@ -52,16 +50,15 @@ Value filter_escape(Interpreter&, const Value& input, Bound&, Arguments&) {
   return escaped(text.as_text());
 }
 
-Value filter_safe(Interpreter&, const Value& input, Bound&, Arguments&) {
-  return to_text(input);
-}
+Value filter_safe(Interpreter&, const Value& input, Bound&, Arguments&) { return to_text(input); }
 
 Value filter_indent(Interpreter&, const Value& input, Bound& bound, Arguments&) {
   const TextObject& text = text_argument(input, "what indent works on");
   Value indentation = bound[0];
   if (!indentation.is_text()) {
     TextBuilder spaces;
-    spaces.append_repeated(" ", indentation.is_missing() ? 4 : integer_argument(indentation, "width"), Provenance::kTemplate);
+    spaces.append_repeated(" ", indentation.is_missing() ? 4 : integer_argument(indentation, "width"),
+                           Provenance::kTemplate);
     indentation = spaces.take();
   }
   const bool blank = flag(bound[2]);
@@ -99,7 +96,9 @@ Value filter_striptags(Interpreter&, const Value& input, Bound&, Arguments&) {
   std::size_t at = 0;
   while (at < bytes.size()) {
     const bool comment = bytes.compare(at, 4, "<!--") == 0;
-    const std::size_t close = comment ? bytes.find("-->", at) : bytes[at] == '<' ? bytes.find('>', at) : std::string::npos;
+    const std::size_t close = comment            ? bytes.find("-->", at)
+                              : bytes[at] == '<' ? bytes.find('>', at)
+                                                 : std::string::npos;
     if (close != std::string::npos) {
       at = close + (comment ? 3 : 1);
       continue;
@@ -235,7 +234,8 @@ void wrap_line(const TextObject& line, std::int64_t width, bool break_long_words
     return unicode::is_space(utf8::decode(line.bytes, chunk.first).code_point);
   };
   const auto length = [&](const std::pair<std::size_t, std::size_t>& chunk) {
-    return static_cast<std::int64_t>(utf8::count(std::string_view(line.bytes).substr(chunk.first, chunk.second - chunk.first)));
+    return static_cast<std::int64_t>(
+        utf8::count(std::string_view(line.bytes).substr(chunk.first, chunk.second - chunk.first)));
   };
   std::size_t next = 0;
   bool first_line = true;
@@ -254,7 +254,8 @@ void wrap_line(const TextObject& line, std::int64_t width, bool break_long_words
     if (next < chunks.size() && length(chunks[next]) > width && (break_long_words || end == begin)) {
       if (break_long_words) {
         std::size_t cut = chunks[next].first;
-        for (std::int64_t room = std::max<std::int64_t>(width - used, 1); room > 0; --room) cut += utf8::decode(line.bytes, cut).length;
+        for (std::int64_t room = std::max<std::int64_t>(width - used, 1); room > 0; --room)
+          cut += utf8::decode(line.bytes, cut).length;
         end = cut;
         chunks[next].first = cut;
       } else {
@@ -331,8 +332,6 @@ constexpr FilterInfo kFilters[] = {
 
 }  // namespace
 
-std::span<const FilterInfo> text_filters() {
-  return kFilters;
-}
+std::span<const FilterInfo> text_filters() { return kFilters; }
 
 }  // namespace atelier::prompt::jinja

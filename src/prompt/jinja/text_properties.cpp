@@ -96,7 +96,8 @@ Value change_ascii_case(const TextObject& text, bool to_upper) {
 bool text_property(const TextObject& text, Method method) {
   const std::vector<Character> characters = characters_of(text);
   switch (method) {
-    case Method::k_isalnum: return all_are(characters, [](char32_t c) { return unicode::is_alnum(c) || unicode::is_decimal(c); });
+    case Method::k_isalnum:
+      return all_are(characters, [](char32_t c) { return unicode::is_alnum(c) || unicode::is_decimal(c); });
     case Method::k_isalpha: return all_are(characters, unicode::is_alpha);
     case Method::k_isascii: return text.is_ascii();
     case Method::k_isdecimal: return all_are(characters, unicode::is_decimal);

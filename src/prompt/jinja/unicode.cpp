@@ -17,9 +17,7 @@ const Row* covering(const Table<Row>& table, char32_t c) {
   return c <= row->last ? row : nullptr;
 }
 
-bool contains(const Table<Range>& table, char32_t c) {
-  return covering(table, c) != nullptr;
-}
+bool contains(const Table<Range>& table, char32_t c) { return covering(table, c) != nullptr; }
 
 Mapped map(const Table<MappedRange>& table, const Table<Expansion>& expansions, char32_t c) {
   if (const MappedRange* row = covering(table, c)) {
@@ -30,8 +28,8 @@ Mapped map(const Table<MappedRange>& table, const Table<Expansion>& expansions, 
   }
   if (c >= 0x80) {
     const Expansion* end = expansions.rows + expansions.size;
-    const Expansion* row = std::lower_bound(expansions.rows, end, c,
-                                            [](const Expansion& e, char32_t point) { return e.from < point; });
+    const Expansion* row =
+        std::lower_bound(expansions.rows, end, c, [](const Expansion& e, char32_t point) { return e.from < point; });
     if (row != end && row->from == c) {
       return {{row->to[0], row->to[1], row->to[2]}, row->to[2] != 0 ? 3u : 2u};
     }
@@ -50,42 +48,18 @@ bool is_alpha(char32_t c) {
   if (c < 0x80) return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
   return contains(kAlpha, c);
 }
-bool is_decimal(char32_t c) {
-  return c < 0x80 ? c >= '0' && c <= '9' : contains(kDecimal, c);
-}
-bool is_digit(char32_t c) {
-  return c < 0x80 ? c >= '0' && c <= '9' : contains(kDigit, c);
-}
-bool is_numeric(char32_t c) {
-  return c < 0x80 ? c >= '0' && c <= '9' : contains(kNumeric, c);
-}
-bool is_alnum(char32_t c) {
-  return is_alpha(c) || is_numeric(c) || is_digit(c);
-}
-bool is_printable(char32_t c) {
-  return c < 0x7F ? c >= 0x20 : !contains(kUnprintable, c);
-}
-bool is_lower(char32_t c) {
-  return c < 0x80 ? c >= 'a' && c <= 'z' : contains(kLower, c);
-}
-bool is_upper(char32_t c) {
-  return c < 0x80 ? c >= 'A' && c <= 'Z' : contains(kUpper, c);
-}
-bool is_title(char32_t c) {
-  return c >= 0x80 && contains(kTitle, c);
-}
-bool is_identifier_start(char32_t c) {
-  return c < 0x80 ? is_alpha(c) || c == '_' : contains(kIdentifierStart, c);
-}
-bool is_identifier_part(char32_t c) {
-  return c < 0x80 ? is_alnum(c) || c == '_' : contains(kIdentifierPart, c);
-}
-bool is_cased(char32_t c) {
-  return c < 0x80 ? is_alpha(c) : contains(kCased, c);
-}
-bool is_case_ignorable(char32_t c) {
-  return contains(kCaseIgnorable, c);
-}
+bool is_decimal(char32_t c) { return c < 0x80 ? c >= '0' && c <= '9' : contains(kDecimal, c); }
+bool is_digit(char32_t c) { return c < 0x80 ? c >= '0' && c <= '9' : contains(kDigit, c); }
+bool is_numeric(char32_t c) { return c < 0x80 ? c >= '0' && c <= '9' : contains(kNumeric, c); }
+bool is_alnum(char32_t c) { return is_alpha(c) || is_numeric(c) || is_digit(c); }
+bool is_printable(char32_t c) { return c < 0x7F ? c >= 0x20 : !contains(kUnprintable, c); }
+bool is_lower(char32_t c) { return c < 0x80 ? c >= 'a' && c <= 'z' : contains(kLower, c); }
+bool is_upper(char32_t c) { return c < 0x80 ? c >= 'A' && c <= 'Z' : contains(kUpper, c); }
+bool is_title(char32_t c) { return c >= 0x80 && contains(kTitle, c); }
+bool is_identifier_start(char32_t c) { return c < 0x80 ? is_alpha(c) || c == '_' : contains(kIdentifierStart, c); }
+bool is_identifier_part(char32_t c) { return c < 0x80 ? is_alnum(c) || c == '_' : contains(kIdentifierPart, c); }
+bool is_cased(char32_t c) { return c < 0x80 ? is_alpha(c) : contains(kCased, c); }
+bool is_case_ignorable(char32_t c) { return contains(kCaseIgnorable, c); }
 
 bool is_identifier(std::string_view text) {
   if (text.empty()) return false;
@@ -98,18 +72,10 @@ bool is_identifier(std::string_view text) {
   return true;
 }
 
-Mapped to_lower(char32_t c) {
-  return map(kToLower, kToLowerLong, c);
-}
-Mapped to_upper(char32_t c) {
-  return map(kToUpper, kToUpperLong, c);
-}
-Mapped to_title(char32_t c) {
-  return map(kToTitle, kToTitleLong, c);
-}
-Mapped to_folded(char32_t c) {
-  return map(kToFolded, kToFoldedLong, c);
-}
+Mapped to_lower(char32_t c) { return map(kToLower, kToLowerLong, c); }
+Mapped to_upper(char32_t c) { return map(kToUpper, kToUpperLong, c); }
+Mapped to_title(char32_t c) { return map(kToTitle, kToTitleLong, c); }
+Mapped to_folded(char32_t c) { return map(kToFolded, kToFoldedLong, c); }
 
 std::string_view strip_left(std::string_view text) {
   while (!text.empty()) {

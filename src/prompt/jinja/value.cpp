@@ -234,9 +234,7 @@ ValueIterator::ValueIterator(Value source) : source_(std::move(source)) {
   if (!possible(source_)) raise_runtime("'" + std::string(type_name(source_)) + "' object is not iterable");
 }
 
-std::int64_t ValueIterator::size() const {
-  return source_.is(Kind::kIterator) ? -1 : length_of(source_);
-}
+std::int64_t ValueIterator::size() const { return source_.is(Kind::kIterator) ? -1 : length_of(source_); }
 
 bool ValueIterator::next(Value& element) {
   charge_steps(1);
@@ -297,7 +295,8 @@ bool ValueIterator::next(Value& element) {
 std::vector<Value> elements_of(const Value& iterable) {
   std::vector<Value> items;
   ValueIterator iterator(iterable);
-  if (const std::int64_t size = iterator.size(); size > 0) items.reserve(static_cast<std::size_t>(std::min<std::int64_t>(size, 4096)));
+  if (const std::int64_t size = iterator.size(); size > 0)
+    items.reserve(static_cast<std::size_t>(std::min<std::int64_t>(size, 4096)));
   Value element;
   while (iterator.next(element)) items.push_back(std::move(element));
   return items;
@@ -457,7 +456,8 @@ bool equal(const Value& a, const Value& b) {
   charge_steps(1);
   if (a.is_number() && b.is_number()) return equal_numbers(a, b);
   if (a.kind() != b.kind()) {
-    const bool big_and_real = (a.is(Kind::kBigInt) && b.is(Kind::kFloat)) || (a.is(Kind::kFloat) && b.is(Kind::kBigInt));
+    const bool big_and_real =
+        (a.is(Kind::kBigInt) && b.is(Kind::kFloat)) || (a.is(Kind::kFloat) && b.is(Kind::kBigInt));
     return big_and_real && a.approximate() == b.approximate();
   }
   switch (a.kind()) {

@@ -29,21 +29,21 @@ enum class Kind : std::uint8_t {
   kUndefined,  // Jinja's Undefined
   kNone,
   kBool,
-  kInt,     // 64 bits; arithmetic beyond them is an error
+  kInt,  // 64 bits; arithmetic beyond them is an error
   kFloat,
   kBigInt,  // an integer literal beyond 64 bits, as its digits: printed and compared, not computed with
   kText,
   kList,
   kTuple,
   kDict,
-  kDictView,   // what .keys(), .values() and .items() give
+  kDictView,  // what .keys(), .values() and .items() give
   kRange,
-  kIterator,   // what map, select, reverse, … give: elements that can be taken once
+  kIterator,  // what map, select, reverse, … give: elements that can be taken once
   kNamespace,
   kMacro,
-  kFunction,   // range, namespace, raise_exception, …
-  kMethod,     // a method with its object: text.strip
-  kLoop,       // the variable `loop`
+  kFunction,  // range, namespace, raise_exception, …
+  kMethod,    // a method with its object: text.strip
+  kLoop,      // the variable `loop`
   kCycler,
   kJoiner,
   kActivation,  // never in a Value: the variables of a running macro
@@ -135,12 +135,18 @@ class Value {
   static Value undefined_because(std::string reason);
 
   Value(const Value& other)
-      : kind_(other.kind_), provenance_(other.provenance_), counted_(other.counted_), detail_(other.detail_),
+      : kind_(other.kind_),
+        provenance_(other.provenance_),
+        counted_(other.counted_),
+        detail_(other.detail_),
         integer_(other.integer_) {
     if (counted_) retain(object_);
   }
   Value(Value&& other) noexcept
-      : kind_(other.kind_), provenance_(other.provenance_), counted_(other.counted_), detail_(other.detail_),
+      : kind_(other.kind_),
+        provenance_(other.provenance_),
+        counted_(other.counted_),
+        detail_(other.detail_),
         integer_(other.integer_) {
     other.counted_ = false;
     other.kind_ = Kind::kMissing;
@@ -281,12 +287,8 @@ class TextBuilder {
 Value slice_text(const TextObject& text, std::size_t begin, std::size_t end);
 // left + right; grows left in place where nobody else holds it.
 Value concatenate(Value left, const Value& right);
-inline TextObject& Value::as_text() const {
-  return *static_cast<TextObject*>(object_);
-}
-inline std::string_view text_view(const Value& value) {
-  return value.as_text().bytes;
-}
+inline TextObject& Value::as_text() const { return *static_cast<TextObject*>(object_); }
+inline std::string_view text_view(const Value& value) { return value.as_text().bytes; }
 
 // ---- Containers
 
@@ -316,12 +318,8 @@ struct DictObject : Object {
   mutable std::unique_ptr<Index> index_;
 };
 
-inline SequenceObject& Value::as_sequence() const {
-  return *static_cast<SequenceObject*>(object_);
-}
-inline DictObject& Value::as_dict() const {
-  return *static_cast<DictObject*>(object_);
-}
+inline SequenceObject& Value::as_sequence() const { return *static_cast<SequenceObject*>(object_); }
+inline DictObject& Value::as_dict() const { return *static_cast<DictObject*>(object_); }
 
 struct DictViewObject : Object {
   enum class Part : std::uint8_t { kKeys, kValues, kItems };
@@ -340,8 +338,7 @@ struct RangeObject : Object {
 // Elements computed ahead. Where computing one failed, that failure is thrown when it is reached, as by a
 // Python generator.
 struct IteratorObject : Object {
-  explicit IteratorObject(std::vector<Value> elements)
-      : Object(Kind::kIterator), items(std::move(elements)) {}
+  explicit IteratorObject(std::vector<Value> elements) : Object(Kind::kIterator), items(std::move(elements)) {}
   std::vector<Value> items;
   std::size_t position = 0;
   std::unique_ptr<TemplateException> failure;
