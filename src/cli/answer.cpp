@@ -64,8 +64,8 @@ std::string stats_block(const client::ChatResult& result) {
   if (auto speed = result.tokens_per_second()) text += fmt::format("  Tokens/Second: {:.2f}\n", *speed);
   if (auto first = result.time_to_first_token) text += fmt::format("  Time to First Token: {:.3f}s\n", first->count());
   if (result.usage) {
-    text += fmt::format("  Prompt Tokens: {}\n  Predicted Tokens: {}\n  Total Tokens: {}\n", result.usage->prompt_tokens,
-                        result.usage->completion_tokens, result.usage->total_tokens);
+    text += fmt::format("  Prompt Tokens: {}\n  Predicted Tokens: {}\n  Total Tokens: {}\n",
+                        result.usage->prompt_tokens, result.usage->completion_tokens, result.usage->total_tokens);
   }
   return text;
 }

@@ -61,9 +61,10 @@ Result<ChatModel> open_chat_model(Shell& shell, client::Client& client, const Ch
   if (query.text.empty() && query.prefer_loaded) {
     if (auto loaded = last_used_loaded(models)) return *loaded;
     if (!models.empty() && !shell.console.interactive() && !query.yes) {
-      return fail(ErrorCode::kModelNotLoaded,
-                  "No model is loaded. Load one with `lms load <model-key>`, name one (lms chat <model-key>), or let --yes "
-                  "take the one that was used last.");
+      return fail(
+          ErrorCode::kModelNotLoaded,
+          "No model is loaded. Load one with `lms load <model-key>`, name one (lms chat <model-key>), or let --yes "
+          "take the one that was used last.");
     }
   }
   models = by_recent_use(std::move(models), Preferences::read(shell.environment.home).last_loaded_models());

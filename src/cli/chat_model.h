@@ -15,10 +15,10 @@ struct ChatModel {
 };
 
 struct ChatModelQuery {
-  std::string text{};                // an instance, a model key, or a part of one; empty: what is loaded
-  std::int64_t ttl_seconds = 3600; // for a model that is loaded for this
+  std::string text{};               // an instance, a model key, or a part of one; empty: what is loaded
+  std::int64_t ttl_seconds = 3600;  // for a model that is loaded for this
   bool yes = false;
-  bool prefer_loaded = true;       // empty text: take a loaded model without asking
+  bool prefer_loaded = true;  // empty text: take a loaded model without asking
 };
 
 Result<ChatModel> open_chat_model(Shell& shell, client::Client& client, const ChatModelQuery& query,

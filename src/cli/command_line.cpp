@@ -169,8 +169,8 @@ class CommandLine {
 
   void add_load_command() {
     LoadOptions& to = options_.load;
-    CLI::App* load =
-        command(&app_, "load", "Load a model into memory", [this](Shell& shell) { return run_load(shell, options_.load); });
+    CLI::App* load = command(&app_, "load", "Load a model into memory",
+                             [this](Shell& shell) { return run_load(shell, options_.load); });
     load->add_option("model-key", to.model_key, "Model (see lms ls); a part of its name is enough");
     load->add_option("--gpu", to.gpu, "Share of the layers on the GPU: off, max, auto or 0 to 1");
     load->add_option("-c,--context-length", to.context_length, "Tokens that one conversation may have")
@@ -211,9 +211,9 @@ class CommandLine {
                            [this](Shell& shell) { return run_daemon_up(shell, options_.daemon_up_json); });
     up->add_flag("--json", options_.daemon_up_json, "Print JSON");
     command(daemon, "down", "End the service", [](Shell& shell) { return run_daemon_down(shell); });
-    CLI::App* daemon_status =
-        command(daemon, "status", "Say whether the service runs",
-                [this](Shell& shell) { return run_daemon_status(shell, options_.daemon_status_json); });
+    CLI::App* daemon_status = command(daemon, "status", "Say whether the service runs", [this](Shell& shell) {
+      return run_daemon_status(shell, options_.daemon_status_json);
+    });
     daemon_status->add_flag("--json", options_.daemon_status_json, "Print JSON");
     command(daemon, "run", "Run the service in the foreground", [](Shell& shell) { return run_daemon_run(shell); });
   }
@@ -235,7 +235,8 @@ class CommandLine {
     const CLI::App* at = &app_;
     for (const std::string& word : options_.help_words) {
       const CLI::App* next = subcommand_of(at, word);
-      if (!next) return usage_error(shell, fmt::format("There is no command \"{} {}\". See `lms --help`.", name_of(at), word));
+      if (!next)
+        return usage_error(shell, fmt::format("There is no command \"{} {}\". See `lms --help`.", name_of(at), word));
       at = next;
     }
     return show_help(shell, at);

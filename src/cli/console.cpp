@@ -50,7 +50,8 @@ void Console::info(std::string_view line) {
 }
 
 void Console::warn(std::string_view line) {
-  if (level_ <= LogLevel::kWarn) error_ << paint(Paint::kYellow, "Warning:", error_colour()) << ' ' << line << std::endl;
+  if (level_ <= LogLevel::kWarn)
+    error_ << paint(Paint::kYellow, "Warning:", error_colour()) << ' ' << line << std::endl;
 }
 
 void Console::error(std::string_view message) {

@@ -22,7 +22,7 @@ struct Terminals {
   bool input = false;
   bool output = false;
   bool error = false;
-  bool colour = false;         // wanted: NO_COLOR is not set and TERM is not "dumb"
+  bool colour = false;  // wanted: NO_COLOR is not set and TERM is not "dumb"
   std::size_t columns = 80;
 
   static Terminals of_this_process();

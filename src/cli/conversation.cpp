@@ -70,8 +70,7 @@ client::ChatRequest Conversation::request() const {
 
 Result<client::ChatResult> Conversation::ask(const std::string& text, bool one_shot) {
   messages_.push_back({"user", text});
-  AnswerPrinter printer(shell_.console,
-                        one_shot ? AnswerPrinter::Form::kOneShot : AnswerPrinter::Form::kConversation);
+  AnswerPrinter printer(shell_.console, one_shot ? AnswerPrinter::Form::kOneShot : AnswerPrinter::Form::kConversation);
   auto result = [&] {
     std::stop_source stop;
     interrupt_.clear();
@@ -101,8 +100,9 @@ int Conversation::run() {
   for (const auto& [usage, text] : kCommands) {
     settings.completions.emplace_back(usage.substr(0, usage.find(' ')));
   }
-  console.ask(fmt::format("{}\nType a message; /help lists the commands. Ctrl+C stops an answer, and leaves at the prompt.\n\n",
-                          paint(Paint::kBold, "Chatting with " + model_.display_name, console.error_colour())));
+  console.ask(
+      fmt::format("{}\nType a message; /help lists the commands. Ctrl+C stops an answer, and leaves at the prompt.\n\n",
+                  paint(Paint::kBold, "Chatting with " + model_.display_name, console.error_colour())));
   LineEditor editor(std::move(settings));
   while (true) {
     std::string line;

@@ -13,8 +13,8 @@
 
 namespace atelier::cli {
 
-// A line that begins with a slash, as a command. "/think" and "/no_think" are text for the model, and so is a line with a
-// second slash in its first word (a path).
+// A line that begins with a slash, as a command. "/think" and "/no_think" are text for the model, and so is a line
+// with a second slash in its first word (a path).
 struct SlashCommand {
   std::string name;      // without the slash
   std::string argument;  // what follows, without blanks around it

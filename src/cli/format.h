@@ -36,8 +36,8 @@ std::size_t display_width(std::string_view text);
 // The longest beginning that takes at most that many columns; cut texts end in "…".
 std::string fit_width(std::string_view text, std::size_t columns);
 
-// Bytes from elsewhere (a model's name, an error of a server) without control characters, which could drive the terminal.
-// Line feeds and tabs stay.
+// Bytes from elsewhere (a model's name, an error of a server) without control characters, which could drive the
+// terminal. Line feeds and tabs stay.
 std::string printable(std::string_view text);
 
 }  // namespace atelier::cli

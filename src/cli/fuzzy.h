@@ -10,10 +10,10 @@ namespace atelier::cli {
 
 // How well a query names something, best first. Letter case counts nowhere.
 enum class MatchRank {
-  kExact,       // the whole name
-  kLastPart,    // all that follows the last '/'
-  kSubstring,   // somewhere in the name, in one piece
-  kScattered,   // its characters in order, with others between
+  kExact,      // the whole name
+  kLastPart,   // all that follows the last '/'
+  kSubstring,  // somewhere in the name, in one piece
+  kScattered,  // its characters in order, with others between
 };
 
 struct FuzzyMatch {

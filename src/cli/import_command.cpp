@@ -75,9 +75,9 @@ Result<std::string> asked_name(Shell& shell, std::string_view question, const st
 }
 
 Result<ImportName> asked_target(Shell& shell, const ImportName& guess) {
-  auto choice = pick_one(shell, "Where does the model belong? |",
-                         {"Name its creator and the model", "Leave it uncategorised"},
-                         {"", "(imported-models/uncategorized)"});
+  auto choice =
+      pick_one(shell, "Where does the model belong? |", {"Name its creator and the model", "Leave it uncategorised"},
+               {"", "(imported-models/uncategorized)"});
   if (!choice) return std::unexpected(choice.error());
   if (*choice == 1) return ImportName{"imported-models", "uncategorized"};
   auto user = asked_name(shell, "Creator of the model", guess.user);
@@ -92,9 +92,10 @@ Result<ImportName> target_of(Shell& shell, const ImportOptions& options, const f
   ImportName guess = models::guess_import_name(file.filename().string(), os_user());
   if (options.yes) return guess;
   if (!shell.console.interactive()) {
-    return fail(ErrorCode::kInvalidRequest,
-                "Without a terminal nobody can be asked where the model belongs. Say it with --user-repo <user/repo>, or let "
-                "--yes guess.");
+    return fail(
+        ErrorCode::kInvalidRequest,
+        "Without a terminal nobody can be asked where the model belongs. Say it with --user-repo <user/repo>, or let "
+        "--yes guess.");
   }
   return asked_target(shell, guess);
 }
@@ -103,7 +104,8 @@ Result<ImportName> target_of(Shell& shell, const ImportOptions& options, const f
 Result<void> agreed(Shell& shell, const ImportOptions& options, const std::string& question, bool default_yes) {
   if (options.yes) return {};
   if (!shell.console.interactive()) {
-    return fail(ErrorCode::kInvalidRequest, fmt::format("{} Without a terminal nobody can be asked; agree with --yes.", question));
+    return fail(ErrorCode::kInvalidRequest,
+                fmt::format("{} Without a terminal nobody can be asked; agree with --yes.", question));
   }
   if (ask_yes_no(shell, question, default_yes) == Answer::kYes) return {};
   return fail(ErrorCode::kCancelled, "Import cancelled.");

@@ -28,13 +28,13 @@ void open_pipe(int (&ends)[2]) {
 }  // namespace
 
 struct Interrupt::Previous {
-  struct sigaction action {};
+  struct sigaction action{};
 };
 
 Interrupt::Interrupt() : previous_(std::make_unique<Previous>()) {
   open_pipe(signal_pipe_);
   signal_descriptor = signal_pipe_[1];
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   ::sigaction(SIGINT, &action, &previous_->action);

@@ -1,7 +1,7 @@
 // Ctrl+C as something that a program can wait for.
 //
-// While an Interrupt lives, SIGINT does not end the process: it makes the descriptor readable, and a watch() scope calls
-// its function. One Interrupt at a time in a process; it is made and destroyed on the main thread.
+// While an Interrupt lives, SIGINT does not end the process: it makes the descriptor readable, and a watch() scope
+// calls its function. One Interrupt at a time in a process; it is made and destroyed on the main thread.
 #pragma once
 
 #include <functional>

@@ -30,7 +30,8 @@ std::vector<Loaded> loaded_of(const std::vector<Model>& models) {
   for (const Model& model : models) {
     for (const LoadedInstance& instance : model.loaded_instances) loaded.push_back({&model, &instance});
   }
-  std::sort(loaded.begin(), loaded.end(), [](const Loaded& a, const Loaded& b) { return a.instance->id < b.instance->id; });
+  std::sort(loaded.begin(), loaded.end(),
+            [](const Loaded& a, const Loaded& b) { return a.instance->id < b.instance->id; });
   return loaded;
 }
 
@@ -133,7 +134,8 @@ std::string ttl_cell(const LoadedInstance& instance) {
 }
 
 std::int64_t now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
 }
 
 // The models of the server, or none where no service runs and none is to be started for the question.

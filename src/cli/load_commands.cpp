@@ -25,7 +25,8 @@ Result<std::optional<std::string>> gpu_of(const std::string& text) {
   if (problem == std::errc() && stopped == text.data() + text.size() && ratio >= 0 && ratio <= 1) {
     return std::optional<std::string>(text);
   }
-  return fail(ErrorCode::kInvalidRequest, fmt::format("--gpu takes off, max, auto or a number from 0 to 1; got \"{}\".", text));
+  return fail(ErrorCode::kInvalidRequest,
+              fmt::format("--gpu takes off, max, auto or a number from 0 to 1; got \"{}\".", text));
 }
 
 std::string gpu_percent(const std::string& gpu) {
@@ -98,9 +99,10 @@ int unload_all(Shell& shell, client::Client& client, const std::vector<LoadedNam
 }
 
 int model_not_loaded(Shell& shell, const std::string& identifier) {
-  shell.console.error(fmt::format("Model Not Found\n\n  No loaded model has the identifier \"{}\".\n\n  To see what is loaded, "
-                                  "run:\n\n      lms ps\n",
-                                  identifier));
+  shell.console.error(
+      fmt::format("Model Not Found\n\n  No loaded model has the identifier \"{}\".\n\n  To see what is loaded, "
+                  "run:\n\n      lms ps\n",
+                  identifier));
   return 1;
 }
 
@@ -161,7 +163,8 @@ int run_load(Shell& shell, const LoadOptions& options) {
     return 0;
   }
   bool colour = shell.console.error_colour();
-  shell.console.info(paint(Paint::kGreen, fmt::format("Model loaded successfully in {}.", format_elapsed(elapsed)), colour));
+  shell.console.info(
+      paint(Paint::kGreen, fmt::format("Model loaded successfully in {}.", format_elapsed(elapsed)), colour));
   shell.console.info(fmt::format("({})", format_bytes(choice->model.size_bytes)));
   shell.console.info(fmt::format("To use the model in the API/SDK, use the identifier \"{}\".",
                                  paint(Paint::kCyan, printable(loaded->instance_id), colour)));
@@ -180,7 +183,8 @@ int run_unload(Shell& shell, const UnloadOptions& options) {
     if (!models) return report(shell, models.error());
     loaded = loaded_names(*models);
   }
-  if (options.all) return loaded.empty() ? (shell.console.info("No models to unload."), 0) : unload_all(shell, **client, loaded);
+  if (options.all)
+    return loaded.empty() ? (shell.console.info("No models to unload."), 0) : unload_all(shell, **client, loaded);
 
   std::string identifier = options.identifier;
   if (identifier.empty()) {
@@ -191,8 +195,9 @@ int run_unload(Shell& shell, const UnloadOptions& options) {
     std::size_t index = 0;
     if (loaded.size() > 1) {
       if (!shell.console.interactive()) {
-        return usage_error(shell, "Several models are loaded, and without a terminal nobody can be asked. Name one (lms "
-                                  "unload <identifier>), or unload them all with --all.");
+        return usage_error(shell,
+                           "Several models are loaded, and without a terminal nobody can be asked. Name one (lms "
+                           "unload <identifier>), or unload them all with --all.");
       }
       shell.console.info("Use the --all flag to unload all models at once.");
       std::vector<std::string> names, notes;
@@ -210,7 +215,8 @@ int run_unload(Shell& shell, const UnloadOptions& options) {
   auto done = (*client)->unload(identifier);
   if (!done) {
     ErrorCode code = done.error().code;
-    bool unknown = code == ErrorCode::kModelNotFound || code == ErrorCode::kInstanceNotFound || code == ErrorCode::kNotFound;
+    bool unknown =
+        code == ErrorCode::kModelNotFound || code == ErrorCode::kInstanceNotFound || code == ErrorCode::kNotFound;
     return unknown ? model_not_loaded(shell, identifier) : report(shell, done.error());
   }
   shell.console.info(fmt::format("Model \"{}\" unloaded.", printable(identifier)));

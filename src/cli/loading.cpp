@@ -16,8 +16,7 @@ Result<client::LoadResult> load_with_progress(Shell& shell, client::Client& clie
     Progress progress(shell.console);
     std::string text = "Loading " + printable(label);
     progress.show(text, 0);
-    return client.load(
-        request, [&](double fraction) { progress.show(text, fraction); }, stop.get_token());
+    return client.load(request, [&](double fraction) { progress.show(text, fraction); }, stop.get_token());
   }();
   if (!loaded && loaded.error().code == ErrorCode::kCancelled && stop.stop_requested()) {
     return fail(ErrorCode::kCancelled, "Load cancelled.");

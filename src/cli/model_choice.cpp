@@ -15,9 +15,8 @@ std::vector<client::Model> by_recent_use(std::vector<client::Model> models, cons
   auto place = [&recent](const client::Model& model) {
     return std::find(recent.begin(), recent.end(), model.key) - recent.begin();
   };
-  std::stable_sort(models.begin(), models.end(), [&place](const client::Model& a, const client::Model& b) {
-    return place(a) < place(b);
-  });
+  std::stable_sort(models.begin(), models.end(),
+                   [&place](const client::Model& a, const client::Model& b) { return place(a) < place(b); });
   return models;
 }
 
@@ -33,7 +32,7 @@ std::vector<ModelChoice> candidates(const ModelQuery& query, const std::vector<c
     for (const std::string& variant : model.variants) {
       auto match = fuzzy_match(query.text, variant);
       bool whole = match && (match->rank == MatchRank::kExact || match->rank == MatchRank::kLastPart);
-      if (whole && fuzzy_match(query.text, model.key)->rank != MatchRank::kExact) found.push_back({model, variant});
+      if (whole && variant != model.key) found.push_back({model, variant});
     }
   }
   if (!found.empty()) return found;
@@ -55,8 +54,9 @@ Result<std::size_t> pick_one(Shell& shell, std::string title, std::vector<std::s
 
 Result<ModelChoice> choose_model(Shell& shell, const ModelQuery& query, const std::vector<client::Model>& models) {
   if (models.empty()) {
-    return fail(ErrorCode::kModelNotFound,
-                "There are no models yet. Put a GGUF file there with `lms import <file>`; `lms ls` lists what is there.");
+    return fail(
+        ErrorCode::kModelNotFound,
+        "There are no models yet. Put a GGUF file there with `lms import <file>`; `lms ls` lists what is there.");
   }
   bool may_ask = shell.console.interactive() && !query.yes;
   std::vector<ModelChoice> found = candidates(query, models);
@@ -75,10 +75,11 @@ Result<ModelChoice> choose_model(Shell& shell, const ModelQuery& query, const st
     std::string names;
     for (std::size_t i = 0; i < found.size() && i < 5; ++i) names += (i ? ", " : "") + found[i].name;
     if (found.size() > 5) names += ", …";
-    return fail(ErrorCode::kInvalidRequest,
-                fmt::format("Several models match ({}), and without a terminal nobody can be asked. Name one exactly ({}), "
-                            "or take the first with --yes.",
-                            names, query.how_to_name));
+    return fail(
+        ErrorCode::kInvalidRequest,
+        fmt::format("Several models match ({}), and without a terminal nobody can be asked. Name one exactly ({}), "
+                    "or take the first with --yes.",
+                    names, query.how_to_name));
   }
   std::vector<std::string> names, notes;
   for (const ModelChoice& choice : found) {

@@ -24,10 +24,20 @@ constexpr std::size_t kMaxRows = 14;
 constexpr int kEscapePatienceMs = 50;
 
 constexpr std::array<std::pair<std::string_view, Key>, 14> kSequences = {{
-    {"\x1b[A", Key::kUp},    {"\x1bOA", Key::kUp},        {"\x1b[B", Key::kDown},    {"\x1bOB", Key::kDown},
-    {"\x1b[5~", Key::kPageUp}, {"\x1b[6~", Key::kPageDown}, {"\x1b[H", Key::kHome},    {"\x1bOH", Key::kHome},
-    {"\x1b[1~", Key::kHome}, {"\x1b[F", Key::kEnd},       {"\x1bOF", Key::kEnd},     {"\x1b[4~", Key::kEnd},
-    {"\x1b[7~", Key::kHome}, {"\x1b[8~", Key::kEnd},
+    {"\x1b[A", Key::kUp},
+    {"\x1bOA", Key::kUp},
+    {"\x1b[B", Key::kDown},
+    {"\x1bOB", Key::kDown},
+    {"\x1b[5~", Key::kPageUp},
+    {"\x1b[6~", Key::kPageDown},
+    {"\x1b[H", Key::kHome},
+    {"\x1bOH", Key::kHome},
+    {"\x1b[1~", Key::kHome},
+    {"\x1b[F", Key::kEnd},
+    {"\x1bOF", Key::kEnd},
+    {"\x1b[4~", Key::kEnd},
+    {"\x1b[7~", Key::kHome},
+    {"\x1b[8~", Key::kEnd},
 }};
 
 Key control_key(char c) {
@@ -153,8 +163,7 @@ void Picker::filter() {
   for (std::size_t i = 0; i < names_.size(); ++i) {
     if (auto match = fuzzy_match(query_, names_[i])) ranked.emplace_back(match->rank, i);
   }
-  std::stable_sort(ranked.begin(), ranked.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   shown_.clear();
   for (const auto& [rank, index] : ranked) shown_.push_back(index);
   cursor_ = 0;
@@ -203,9 +212,9 @@ std::optional<std::size_t> Picker::current() const {
 
 std::vector<std::string> Picker::render(std::size_t columns, std::size_t rows, bool colour) const {
   std::vector<std::string> lines;
-  lines.push_back(fit_width(fmt::format("{} {} {}", paint(Paint::kGreen, "?", colour),
-                                        paint(Paint::kBold, title_, colour), query_),
-                            columns));
+  lines.push_back(
+      fit_width(fmt::format("{} {} {}", paint(Paint::kGreen, "?", colour), paint(Paint::kBold, title_, colour), query_),
+                columns));
   std::size_t room = rows > 2 ? rows - 2 : 1;
   std::size_t first = cursor_ >= room ? cursor_ - room + 1 : 0;
   for (std::size_t i = first; i < shown_.size() && i < first + room; ++i) {
@@ -235,8 +244,8 @@ std::optional<std::size_t> pick(Picker& picker, int input, int output, bool colo
   while (outcome == Picker::Outcome::kOpen) {
     winsize size{};
     bool known = ::ioctl(output, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 && size.ws_row > 0;
-    auto lines = picker.render(known ? size.ws_col - 1u : 79u, std::min<std::size_t>(kMaxRows, known ? size.ws_row : 24u),
-                               colour);
+    auto lines = picker.render(known ? size.ws_col - 1u : 79u,
+                               std::min<std::size_t>(kMaxRows, known ? size.ws_row : 24u), colour);
     std::string screen;
     for (std::size_t i = 0; i < lines.size(); ++i) screen += (i ? "\r\n" : "") + lines[i];
     if (drawn) wipe();

@@ -113,14 +113,14 @@ int run_server_start(Shell& shell, const ServerStartOptions& options) {
     return code;
   }
   if (auto answers = wait_until_it_answers(*listener); !answers) {
-    shell.console.error(fmt::format("The server was started on port {} but does not answer there: {} Try another port, for "
-                                    "example: lms server start --port 1235",
-                                    listener->port.value_or(0), answers.error().message));
+    shell.console.error(
+        fmt::format("The server was started on port {} but does not answer there: {} Try another port, for "
+                    "example: lms server start --port 1235",
+                    listener->port.value_or(0), answers.error().message));
     return 1;
   }
   if (options.json) {
-    shell.console.data(dump_line(
-        json::Object{{"running", true}, {"port", listener->port}, {"host", listener->host}}));
+    shell.console.data(dump_line(json::Object{{"running", true}, {"port", listener->port}, {"host", listener->host}}));
     return 0;
   }
   shell.console.info(fmt::format("{} Server is now running on port {}",
@@ -188,8 +188,8 @@ int run_daemon_up(Shell& shell, bool json) {
   if (!started) return report(shell, started.error());
   const LocalService& service = started->service;
   if (json) {
-    shell.console.data(dump_line(json::Object{
-        {"status", "running"}, {"pid", service.pid}, {"isDaemon", true}, {"version", service.version}}));
+    shell.console.data(dump_line(
+        json::Object{{"status", "running"}, {"pid", service.pid}, {"isDaemon", true}, {"version", service.version}}));
     return 0;
   }
   shell.console.info(started->started_here ? fmt::format("Atelier started (PID: {}).", service.pid)

@@ -37,8 +37,9 @@ Result<Environment> Environment::of_this_process() {
 Result<std::string> base_url_of(const ConnectionOptions& options) {
   std::string host = options.host.empty() ? "127.0.0.1" : options.host;
   if (host.find("://") != std::string::npos || host.find('/') != std::string::npos) {
-    return fail(ErrorCode::kInvalidRequest,
-                fmt::format("--host takes a name or an address without scheme, for example 192.168.1.20; got \"{}\".", host));
+    return fail(
+        ErrorCode::kInvalidRequest,
+        fmt::format("--host takes a name or an address without scheme, for example 192.168.1.20; got \"{}\".", host));
   }
   auto colons = std::count(host.begin(), host.end(), ':');
   bool bracketed = host.starts_with('[') && host.ends_with(']');

@@ -53,8 +53,8 @@ struct Client::State {
   // One exchange with a JSON answer.
   Result<json::Value> exchange(const HttpRequest& request) {
     std::string body;
-    auto head = transport.perform(
-        request, [&body](const HttpHead&, std::string_view bytes) { return collect(body, bytes); });
+    auto head =
+        transport.perform(request, [&body](const HttpHead&, std::string_view bytes) { return collect(body, bytes); });
     if (!head) return std::unexpected(head.error());
     return judge(*head, body);
   }
@@ -63,15 +63,16 @@ struct Client::State {
     if (head.status < 200 || head.status > 299) return std::unexpected(decode_error_text(body, head.status));
     auto parsed = json::parse(body);
     if (!parsed) {
-      return fail(ErrorCode::kUnavailable, fmt::format("What answers at {} does not speak JSON: {}", base_url,
-                                                       parsed.error().message));
+      return fail(ErrorCode::kUnavailable,
+                  fmt::format("What answers at {} does not speak JSON: {}", base_url, parsed.error().message));
     }
     return parsed;
   }
 
   // One exchange with an answer that is a stream of events, or a plain document (an error, or a server that does not
   // stream this route): then the document is given back.
-  Result<std::optional<json::Value>> stream(HttpRequest request, const std::function<Result<void>(const SseEvent&)>& sink,
+  Result<std::optional<json::Value>> stream(HttpRequest request,
+                                            const std::function<Result<void>(const SseEvent&)>& sink,
                                             std::stop_token stop) {
     request.total_timeout = {};
     request.headers.push_back("Accept: text/event-stream");
@@ -99,7 +100,8 @@ struct Client::State {
 
   Error cut_stream() const {
     return {ErrorCode::kUnavailable,
-            fmt::format("The connection to {} was closed before the answer was complete.", base_url), {}};
+            fmt::format("The connection to {} was closed before the answer was complete.", base_url),
+            {}};
   }
 };
 
@@ -143,8 +145,7 @@ Result<std::vector<Model>> Client::list_models() {
   return decode_models(*body);
 }
 
-Result<LoadResult> Client::load(const LoadRequest& request, const ProgressCallback& on_progress,
-                                std::stop_token stop) {
+Result<LoadResult> Client::load(const LoadRequest& request, const ProgressCallback& on_progress, std::stop_token stop) {
   std::optional<LoadResult> loaded;
   auto on_event = [&](const SseEvent& event) -> Result<void> {
     auto data = json::parse(event.data);
@@ -201,8 +202,9 @@ Result<ChatResult> Client::chat(const ChatRequest& request, const DeltaCallback&
       return {};
     }
     auto data = json::parse(event.data);
-    if (!data) return fail(ErrorCode::kUnavailable, "The server's stream holds something that is not JSON: " +
-                                                        data.error().message);
+    if (!data)
+      return fail(ErrorCode::kUnavailable,
+                  "The server's stream holds something that is not JSON: " + data.error().message);
     auto added = fold_chat_chunk(*data, result);
     if (!added) return std::unexpected(added.error());
     if (added->content.empty() && added->reasoning.empty()) return {};
@@ -213,8 +215,7 @@ Result<ChatResult> Client::chat(const ChatRequest& request, const DeltaCallback&
     if (!added->content.empty()) on_delta({added->content, {}});
     return {};
   };
-  auto document =
-      state_->stream(state_->request("POST", "/v1/chat/completions", encode_chat(request)), on_event, stop);
+  auto document = state_->stream(state_->request("POST", "/v1/chat/completions", encode_chat(request)), on_event, stop);
   result.total_time = last_text - begin;
   if (!document && document.error().code == ErrorCode::kCancelled && stop.stop_requested()) {
     result.cancelled = true;

@@ -9,8 +9,8 @@
 // one thread at a time; make one for each thread. Cancelling: the calls that can take long have a std::stop_token,
 // which may be triggered from any thread; the connection is then closed, and the server stops the work.
 //
-// Errors carry the server's message, and its code where base/error.h knows it. kUnavailable: there was no connection, or
-// it broke. Connections are kept alive between calls. No call but chat and load waits longer than
+// Errors carry the server's message, and its code where base/error.h knows it. kUnavailable: there was no connection,
+// or it broke. Connections are kept alive between calls. No call but chat and load waits longer than
 // ClientOptions::answer_timeout.
 #pragma once
 
@@ -37,7 +37,7 @@ struct HttpStart {
   std::optional<std::uint16_t> port{};        // default: the last used one, else 1234
   std::optional<std::string> bind_address{};  // default: the last used one, else 127.0.0.1
   bool cors = false;
-  bool allow_unauthenticated = false;       // needed for another address than loopback without authentication
+  bool allow_unauthenticated = false;  // needed for another address than loopback without authentication
 };
 
 class Client {

@@ -101,8 +101,8 @@ Model decode_model(const json::Value& body) {
   if (model.display_name.empty()) model.display_name = model.key;
   model.architecture = string_member(body, "architecture");
   if (const json::Value* quantization = body.find("quantization"); quantization && quantization->is_object()) {
-    model.quantization = Quantization{string_member(*quantization, "name"),
-                                      number_member(*quantization, "bits_per_weight")};
+    model.quantization =
+        Quantization{string_member(*quantization, "name"), number_member(*quantization, "bits_per_weight")};
   }
   model.size_bytes = bytes_member(body, "size_bytes").value_or(0);
   model.params_string = string_member(body, "params_string");
@@ -265,7 +265,8 @@ std::string encode_chat(const ChatRequest& request) {
 }
 
 Result<ChatChunk> fold_chat_chunk(const json::Value& chunk, ChatResult& result) {
-  if (!chunk.is_object()) return fail(ErrorCode::kUnavailable, "The server's stream holds something that is no object.");
+  if (!chunk.is_object())
+    return fail(ErrorCode::kUnavailable, "The server's stream holds something that is no object.");
   if (chunk.find("error")) return std::unexpected(decode_error(chunk, 0));
   ChatChunk added;
   if (std::string model = string_member(chunk, "model"); !model.empty()) result.model = std::move(model);

@@ -13,9 +13,9 @@ namespace atelier::client {
 
 struct DetachedStart {
   std::filesystem::path program{};
-  std::vector<std::string> arguments{};     // without the program itself
-  std::vector<std::string> environment{};   // "NAME=value", replacing the inherited one
-  std::filesystem::path output_file{};      // standard output and error are appended here
+  std::vector<std::string> arguments{};    // without the program itself
+  std::vector<std::string> environment{};  // "NAME=value", replacing the inherited one
+  std::filesystem::path output_file{};     // standard output and error are appended here
 };
 
 // In a session of its own, standard input from /dev/null, no other descriptor inherited. The process stays our child

@@ -12,8 +12,8 @@
 #include <cerrno>
 #include <ctime>
 #include <fstream>
-#include <vector>
 #include <thread>
+#include <vector>
 
 #include "base/json.h"
 #include "client/client.h"
@@ -171,8 +171,8 @@ Result<StartedService> start_local_service(const ServiceStart& start) {
     std::string end = exit_of_child(*pid);
     if (auto running = find_local_service(start.home)) return StartedService{*running, true};
     if (!end.empty()) {
-      return fail(ErrorCode::kUnavailable, fmt::format("The service ended while it was starting ({}). Its log, {}:{}", end,
-                                                       log.string(), last_lines(log, log_begin)));
+      return fail(ErrorCode::kUnavailable, fmt::format("The service ended while it was starting ({}). Its log, {}:{}",
+                                                       end, log.string(), last_lines(log, log_begin)));
     }
     std::this_thread::sleep_for(kPollInterval);
   }
@@ -196,8 +196,8 @@ Result<void> wait_for_end(const LocalService& service, std::chrono::seconds pati
     if (gone) return {};
     std::this_thread::sleep_for(kPollInterval);
   }
-  return fail(ErrorCode::kUnavailable, fmt::format("The service (process {}) did not end within {} s.", service.pid,
-                                                   patience.count()));
+  return fail(ErrorCode::kUnavailable,
+              fmt::format("The service (process {}) did not end within {} s.", service.pid, patience.count()));
 }
 
 Result<std::string> build_id_of(const fs::path& program) {

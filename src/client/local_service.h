@@ -1,9 +1,10 @@
 // Finding, starting and ending the Atelier service of this machine and this home folder.
 //
-// The service writes HOME/.internal/http-server.json {port, pid, nonce} for its control listener, which answers only on
-// loopback. The file alone proves nothing: it may have been left by a service that was killed, and its port may belong to
-// another program by now. A service counts as ours only if GET /lms-status on the port names the package "atelier" and
-// repeats the nonce of the file. If the file's port does not, the ports that a service prefers are asked the same question.
+// The service writes HOME/.internal/http-server.json {port, pid, nonce} for its control listener, which answers only
+// on loopback. The file alone proves nothing: it may have been left by a service that was killed, and its port may
+// belong to another program by now. A service counts as ours only if GET /lms-status on the port names the package
+// "atelier" and repeats the nonce of the file. If the file's port does not, the ports that a service prefers are
+// asked the same question.
 //
 // All functions block. start_local_service holds a lock in the home folder, so that two programs that start at once end
 // up with one service.
@@ -35,10 +36,10 @@ std::optional<LocalService> find_local_service(const std::filesystem::path& home
 
 struct ServiceStart {
   std::filesystem::path home{};
-  std::filesystem::path program{};      // the `atelier` program
-  bool end_with_http = false;         // the service ends when its HTTP listener is closed
-  std::chrono::seconds patience{60};  // until it must answer
-  std::function<void()> on_waiting{};   // called once, when a service has been started and is waited for; may be empty
+  std::filesystem::path program{};     // the `atelier` program
+  bool end_with_http = false;          // the service ends when its HTTP listener is closed
+  std::chrono::seconds patience{60};   // until it must answer
+  std::function<void()> on_waiting{};  // called once, when a service has been started and is waited for; may be empty
 };
 
 struct StartedService {

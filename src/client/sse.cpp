@@ -16,9 +16,9 @@ Result<void> SseParser::feed(std::string_view bytes, const Sink& sink) {
     std::size_t end = bytes.find_first_of("\r\n");
     std::string_view part = bytes.substr(0, end);
     if (line_.size() + event_.data.size() + part.size() > max_event_bytes_) {
-      return fail(ErrorCode::kBodyTooLarge,
-                  fmt::format("The server sent an event of more than {} bytes; the answer was given up.",
-                              max_event_bytes_));
+      return fail(
+          ErrorCode::kBodyTooLarge,
+          fmt::format("The server sent an event of more than {} bytes; the answer was given up.", max_event_bytes_));
     }
     line_.append(part);
     if (end == std::string_view::npos) break;

@@ -74,7 +74,8 @@ Error transfer_error(CURLcode code, const char* detail, const HttpRequest& reque
   switch (code) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
-      return {ErrorCode::kInvalidRequest, fmt::format("\"{}\" is not an http or https address: {}.", request.url, reason),
+      return {ErrorCode::kInvalidRequest,
+              fmt::format("\"{}\" is not an http or https address: {}.", request.url, reason),
               {}};
     case CURLE_OPERATION_TIMEDOUT:
       return {ErrorCode::kUnavailable, fmt::format("{} did not answer in time: {}.", request.url, reason), {}};
@@ -83,7 +84,8 @@ Error transfer_error(CURLcode code, const char* detail, const HttpRequest& reque
       return {ErrorCode::kUnavailable, fmt::format("Cannot reach {}: {}.", request.url, reason), {}};
     default:
       return {ErrorCode::kUnavailable,
-              fmt::format("The connection to {} broke before the answer was complete: {}.", request.url, reason), {}};
+              fmt::format("The connection to {} broke before the answer was complete: {}.", request.url, reason),
+              {}};
   }
 }
 

@@ -23,13 +23,13 @@ struct Quantization {
 struct LoadedInstance {
   std::string id{};
   std::int64_t context_length = 0;
-  std::optional<std::int64_t> parallel{};      // predictions at a time; none for embedding models
-  std::string status{};                        // as sent: "idle", "generating", …; empty where it is not sent
-  std::int64_t queued = 0;                   // requests, the running ones included
-  std::optional<std::int64_t> ttl_seconds{};   // unloaded after this much idle time
-  std::optional<double> idle_seconds{};        // since the last use
+  std::optional<std::int64_t> parallel{};     // predictions at a time; none for embedding models
+  std::string status{};                       // as sent: "idle", "generating", …; empty where it is not sent
+  std::int64_t queued = 0;                    // requests, the running ones included
+  std::optional<std::int64_t> ttl_seconds{};  // unloaded after this much idle time
+  std::optional<double> idle_seconds{};       // since the last use
   std::optional<std::uint64_t> size_bytes{};
-  bool jit = false;                          // loaded by a request, not by a load command
+  bool jit = false;  // loaded by a request, not by a load command
 };
 
 // A model on disk.
@@ -48,8 +48,8 @@ struct Model {
   std::string description{};
   bool vision = false;
   bool trained_for_tool_use = false;
-  bool bundled = false;                // part of the installation, not of the models folder
-  std::vector<std::string> variants{};   // only where there are several
+  bool bundled = false;                 // part of the installation, not of the models folder
+  std::vector<std::string> variants{};  // only where there are several
   std::string selected_variant{};
   std::vector<LoadedInstance> loaded_instances{};
 };
@@ -131,7 +131,7 @@ struct ChatResult {
   std::string content{};
   std::string reasoning{};
   std::string finish_reason{};  // "stop", "length", …; empty where cancelled
-  bool cancelled = false;     // by the stop token: the text is what came until then
+  bool cancelled = false;       // by the stop token: the text is what came until then
   std::optional<TokenUsage> usage{};
   // Measured here, from sending the request; the first is none where no text came.
   std::optional<std::chrono::duration<double>> time_to_first_token{};

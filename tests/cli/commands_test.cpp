@@ -17,11 +17,11 @@ namespace atelier::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
-using testing::Not;
 using test::LoopbackServer;
 using test::ServedConnection;
 using test::ServedRequest;
+using testing::HasSubstr;
+using testing::Not;
 
 constexpr const char* kModels = R"({"models":[
   {"type":"llm","publisher":"qwen","key":"qwen/qwen3-8b","display_name":"Qwen3 8B","architecture":"qwen3",
@@ -38,7 +38,8 @@ constexpr const char* kModels = R"({"models":[
 std::string answer_of(std::string_view text) {
   return "data: {\"model\":\"m\",\"choices\":[{\"delta\":{\"content\":\"" + std::string(text) +
          "\"}}]}\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
-         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2,\"total_tokens\":5}}\n\ndata: [DONE]\n\n";
+         "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2,\"total_tokens\":5}}\n\ndata: "
+         "[DONE]\n\n";
 }
 
 // A server with the models above; a test replaces single routes.
@@ -92,8 +93,8 @@ class Commands : public testing::Test {
     int descriptor = ::open((home_ / "input").c_str(), O_RDONLY | O_CLOEXEC);
     std::ostringstream out, err;
     Console console(out, err, Terminals{});
-    Environment environment{.home = home_, .server_program = home_ / "atelier", .api_token = {}, .bind_address = {},
-                            .input = descriptor};
+    Environment environment{
+        .home = home_, .server_program = home_ / "atelier", .api_token = {}, .bind_address = {}, .input = descriptor};
     Shell shell{console, environment};
     Outcome outcome;
     outcome.code = cli::run(shell, std::move(arguments));
@@ -114,8 +115,7 @@ class Commands : public testing::Test {
 };
 
 TEST_F(Commands, HelpGoesToStandardOutputAndSucceeds) {
-  for (std::vector<std::string> arguments :
-       {std::vector<std::string>{}, {"--help"}, {"-h"}, {"help"}}) {
+  for (std::vector<std::string> arguments : {std::vector<std::string>{}, {"--help"}, {"-h"}, {"help"}}) {
     auto done = run(arguments);
     EXPECT_EQ(done.code, 0);
     EXPECT_THAT(done.out, HasSubstr("Usage: lms <command>"));
@@ -131,7 +131,8 @@ TEST_F(Commands, HelpGoesToStandardOutputAndSucceeds) {
 }
 
 TEST_F(Commands, NoLineOfHelpIsWiderThanNinetyColumns) {
-  for (const char* command : {"chat", "load", "unload", "ls", "ps", "import", "server", "daemon", "status", "version"}) {
+  for (const char* command :
+       {"chat", "load", "unload", "ls", "ps", "import", "server", "daemon", "status", "version"}) {
     std::istringstream lines(run({command, "--help"}).out + run({}).out);
     for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 90u) << line;
   }
@@ -139,19 +140,19 @@ TEST_F(Commands, NoLineOfHelpIsWiderThanNinetyColumns) {
 
 TEST_F(Commands, BadUsageIsAnErrorOnStandardError) {
   for (std::vector<std::string> arguments : {std::vector<std::string>{"bogus"},
-                                            {"ls", "--bogus"},
-                                            {"load", "x", "--ttl", "0"},
-                                            {"load", "x", "--context-length", "many"},
-                                            {"load", "x", "--gpu", "2"},
-                                            {"load", "x", "--speculative-draft-simple"},
-                                            {"ls", "x", "--variants"},
-                                            {"unload", "x", "--all"},
-                                            {"ps", "--verbose", "--quiet"},
-                                            {"ps", "--host", "http://x"},
-                                            {"ps", "--host", "x:1"},
-                                            {"server", "start", "--port", "70000"},
-                                            {"chat", "--reasoning", "maybe"},
-                                            {"help", "bogus"}}) {
+                                             {"ls", "--bogus"},
+                                             {"load", "x", "--ttl", "0"},
+                                             {"load", "x", "--context-length", "many"},
+                                             {"load", "x", "--gpu", "2"},
+                                             {"load", "x", "--speculative-draft-simple"},
+                                             {"ls", "x", "--variants"},
+                                             {"unload", "x", "--all"},
+                                             {"ps", "--verbose", "--quiet"},
+                                             {"ps", "--host", "http://x"},
+                                             {"ps", "--host", "x:1"},
+                                             {"server", "start", "--port", "70000"},
+                                             {"chat", "--reasoning", "maybe"},
+                                             {"help", "bogus"}}) {
     auto done = run(arguments);
     EXPECT_EQ(done.code, 1) << arguments.front();
     EXPECT_EQ(done.out, "") << arguments.front();
@@ -234,12 +235,13 @@ TEST_F(Commands, LsJsonHasTheDocumentedMembers) {
   auto list = json::parse(ask({"ls", "--json"}).out);
   ASSERT_TRUE(list.has_value());
   ASSERT_EQ(list->if_array()->size(), 3u);
-  EXPECT_EQ(json::dump(list->if_array()->at(1)),
-            R"({"type":"llm","modelKey":"qwen/qwen3-8b","format":"gguf","displayName":"Qwen3 8B","publisher":"qwen",)"
-            R"("path":"qwen/qwen3-8b","sizeBytes":5027783488,"indexedModelIdentifier":"qwen/qwen3-8b",)"
-            R"("deviceIdentifier":null,"paramsString":"8B","architecture":"qwen3","quantization":{"name":"Q4_K_M","bits":4},)"
-            R"("variants":["qwen/qwen3-8b@q4_k_m","qwen/qwen3-8b@q8_0"],"selectedVariant":"qwen/qwen3-8b@q4_k_m",)"
-            R"("vision":false,"trainedForToolUse":true,"maxContextLength":40960})");
+  EXPECT_EQ(
+      json::dump(list->if_array()->at(1)),
+      R"({"type":"llm","modelKey":"qwen/qwen3-8b","format":"gguf","displayName":"Qwen3 8B","publisher":"qwen",)"
+      R"("path":"qwen/qwen3-8b","sizeBytes":5027783488,"indexedModelIdentifier":"qwen/qwen3-8b",)"
+      R"("deviceIdentifier":null,"paramsString":"8B","architecture":"qwen3","quantization":{"name":"Q4_K_M","bits":4},)"
+      R"("variants":["qwen/qwen3-8b@q4_k_m","qwen/qwen3-8b@q8_0"],"selectedVariant":"qwen/qwen3-8b@q4_k_m",)"
+      R"("vision":false,"trainedForToolUse":true,"maxContextLength":40960})");
   EXPECT_EQ(list->if_array()->at(2).find("vision"), nullptr);
 }
 
@@ -258,13 +260,14 @@ TEST_F(Commands, LsListsVariants) {
 }
 
 TEST_F(Commands, PsIsATableForPeople) {
-  EXPECT_EQ(ask({"ps"}).out,
-            "\n"
-            "IDENTIFIER                    MODEL                         STATUS              SIZE        CONTEXT    PARALLEL"
-            "    DEVICE    TTL\n"
-            "meta-llama-3.1-8b-instruct    meta-llama-3.1-8b-instruct    PROCESSINGPROMPT    12.11 GB    16384      4       "
-            "    Local     59m / 1h\n"
-            "\n");
+  EXPECT_EQ(
+      ask({"ps"}).out,
+      "\n"
+      "IDENTIFIER                    MODEL                         STATUS              SIZE        CONTEXT    PARALLEL"
+      "    DEVICE    TTL\n"
+      "meta-llama-3.1-8b-instruct    meta-llama-3.1-8b-instruct    PROCESSINGPROMPT    12.11 GB    16384      4       "
+      "    Local     59m / 1h\n"
+      "\n");
 }
 
 TEST_F(Commands, PsJsonAddsTheInstance) {
@@ -282,7 +285,8 @@ TEST_F(Commands, PsJsonAddsTheInstance) {
 }
 
 TEST_F(Commands, LoadSendsItsOptionsAndTellsTheIdentifier) {
-  auto done = ask({"load", "qwen3-8b", "--gpu", "0.5", "-c", "4096", "--parallel", "2", "--ttl", "60", "--identifier", "w"});
+  auto done =
+      ask({"load", "qwen3-8b", "--gpu", "0.5", "-c", "4096", "--parallel", "2", "--ttl", "60", "--identifier", "w"});
   EXPECT_EQ(done.code, 0) << done.err;
   EXPECT_EQ(done.out, "");
   EXPECT_THAT(done.err, HasSubstr("Model loaded successfully in "));
@@ -290,7 +294,8 @@ TEST_F(Commands, LoadSendsItsOptionsAndTellsTheIdentifier) {
   EXPECT_THAT(done.err, HasSubstr("use the identifier \"the-id\"."));
   auto bodies = fake_.bodies("/api/v1/models/load");
   ASSERT_EQ(bodies.size(), 1u);
-  EXPECT_EQ(*json::parse(bodies[0]), *json::parse(R"({"model":"qwen/qwen3-8b","context_length":4096,"parallel":2,"gpu":0.5,
+  EXPECT_EQ(*json::parse(bodies[0]),
+            *json::parse(R"({"model":"qwen/qwen3-8b","context_length":4096,"parallel":2,"gpu":0.5,
       "ttl":60,"identifier":"w"})"));
 }
 
@@ -450,7 +455,8 @@ TEST_F(Commands, StatusShowsServerAndModels) {
   fake_.routes["GET /api/v1/server"] = [](const ServedRequest&, ServedConnection& out) {
     out.send_json(R"({"version":"0.1.0","http":{"running":true,"port":1234,"host":"127.0.0.1"}})");
   };
-  EXPECT_EQ(ask({"status"}).out, "Server: ON (port: 1234)\n\nLoaded Models\n  · meta-llama-3.1-8b-instruct - 12.11 GB\n");
+  EXPECT_EQ(ask({"status"}).out,
+            "Server: ON (port: 1234)\n\nLoaded Models\n  · meta-llama-3.1-8b-instruct - 12.11 GB\n");
   EXPECT_EQ(ask({"status", "--json"}).out,
             "{\"server\":{\"running\":true,\"port\":1234},\"models\":[{\"identifier\":\"meta-llama-3.1-8b-instruct\","
             "\"sizeBytes\":12110000000}]}\n");

@@ -15,10 +15,10 @@
 namespace atelier::cli {
 namespace {
 
-using testing::HasSubstr;
 using test::LoopbackServer;
 using test::ServedConnection;
 using test::ServedRequest;
+using testing::HasSubstr;
 
 TEST(SlashCommand, IsAWordAndAnArgument) {
   auto command = parse_slash_command("  /system-prompt  Be brief. \n");
@@ -44,8 +44,7 @@ const std::string kEnd = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"
 // A server that answers "Answer N.", and for a prompt "long" begins and waits until the client goes away.
 class ChatServer {
  public:
-  ChatServer()
-      : server_([this](const ServedRequest& request, ServedConnection& out) { serve(request, out); }) {}
+  ChatServer() : server_([this](const ServedRequest& request, ServedConnection& out) { serve(request, out); }) {}
 
   std::uint16_t port() const { return server_.port(); }
   std::future<void> left() { return left_.get_future(); }

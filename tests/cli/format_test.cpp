@@ -85,7 +85,9 @@ TEST(Width, CountsColumnsNotBytes) {
 TEST(Printable, LeavesOutWhatCouldDriveTheTerminal) {
   EXPECT_EQ(printable("a\x1b[31mb\rc\x07\x7f"), "a[31mbc");
   EXPECT_EQ(printable("two\n\tlines ü"), "two\n\tlines ü");
-  EXPECT_EQ(printable("\xC2\x9B" "31m"), "31m");  // a C1 control, the one-character form of ESC [
+  EXPECT_EQ(printable("\xC2\x9B"
+                      "31m"),
+            "31m");  // a C1 control, the one-character form of ESC [
 }
 
 TEST(Table, AlignsColumnsFourSpacesApart) {

@@ -33,7 +33,8 @@ TEST(Fuzzy, PositionsSpellTheQuery) {
 }
 
 TEST(Fuzzy, OnlyTheBestRankIsMeant) {
-  const std::vector<std::string_view> names = {"qwen/qwen3-8b", "qwen/qwen3-8b-instruct", "quite-when-3-8-big", "llama"};
+  const std::vector<std::string_view> names = {"qwen/qwen3-8b", "qwen/qwen3-8b-instruct", "quite-when-3-8-big",
+                                               "llama"};
   EXPECT_EQ(best_matches("qwen3-8b", names), (Indices{0}));
   EXPECT_EQ(best_matches("qwen3", names), (Indices{0, 1}));
   EXPECT_EQ(best_matches("q38b", names), (Indices{0, 1, 2}));

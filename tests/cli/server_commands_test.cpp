@@ -17,10 +17,10 @@ namespace atelier::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
 using test::LoopbackServer;
 using test::ServedConnection;
 using test::ServedRequest;
+using testing::HasSubstr;
 
 struct Outcome {
   int code = 0;
@@ -30,8 +30,7 @@ struct Outcome {
 // One server plays the control port and the HTTP listener.
 class ServerCommands : public testing::Test {
  protected:
-  ServerCommands()
-      : server_([this](const ServedRequest& request, ServedConnection& out) { serve(request, out); }) {
+  ServerCommands() : server_([this](const ServedRequest& request, ServedConnection& out) { serve(request, out); }) {
     std::string pattern = (fs::temp_directory_path() / "atelier-server-XXXXXX").string();
     home_ = ::mkdtemp(pattern.data());
     fs::create_directories(home_ / ".internal");
@@ -50,7 +49,8 @@ class ServerCommands : public testing::Test {
     if (request.target == "/api/v1/server") {
       return out.send_json(R"({"version":"0.1.0","build_id":"this","ends_with_http":)" +
                            std::string(ends_with_http_ ? "true" : "false") + R"(,"http":{"running":)" +
-                           std::string(running_ ? "true" : "false") + R"(,"port":)" + port + R"(,"host":"127.0.0.1"}})");
+                           std::string(running_ ? "true" : "false") + R"(,"port":)" + port +
+                           R"(,"host":"127.0.0.1"}})");
     }
     if (request.target == "/api/v1/server/http/start") {
       if (!start_error_.empty()) return out.send_json(start_error_, 409);
@@ -64,8 +64,11 @@ class ServerCommands : public testing::Test {
     std::ostringstream out, err;
     Console console(out, err, Terminals{});
     int input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    Environment environment{.home = home_, .server_program = home_ / "atelier", .api_token = {},
-                            .bind_address = bind_address_, .input = input};
+    Environment environment{.home = home_,
+                            .server_program = home_ / "atelier",
+                            .api_token = {},
+                            .bind_address = bind_address_,
+                            .input = input};
     Shell shell{console, environment};
     Outcome outcome;
     outcome.code = cli::run(shell, std::move(arguments));
@@ -101,8 +104,8 @@ TEST_F(ServerCommands, StartOpensTheListenerAndSaysWhere) {
   EXPECT_EQ(done.out, "");
   EXPECT_THAT(done.err, HasSubstr("Success! Server is now running on port " + port() + "\n"));
   EXPECT_THAT(done.err, HasSubstr("Warning: CORS is on"));
-  EXPECT_EQ(targets(), (std::vector<std::string>{
-                           R"(/api/v1/server/http/start {"port":4321,"bind":"127.0.0.1","cors":true})"}));
+  EXPECT_EQ(targets(),
+            (std::vector<std::string>{R"(/api/v1/server/http/start {"port":4321,"bind":"127.0.0.1","cors":true})"}));
 }
 
 TEST_F(ServerCommands, StartHasJson) {

@@ -36,7 +36,8 @@ class Terminal {
     std::size_t from = seen_;
     while (screen_.find(text, from) == std::string::npos) {
       pollfd source{master_, POLLIN, 0};
-      if (::poll(&source, 1, 30'000) <= 0) throw std::runtime_error("never appeared: " + std::string(text) + "\n" + screen_);
+      if (::poll(&source, 1, 30'000) <= 0)
+        throw std::runtime_error("never appeared: " + std::string(text) + "\n" + screen_);
       char bytes[4096];
       ssize_t count = ::read(master_, bytes, sizeof bytes);
       if (count <= 0) throw std::runtime_error("the program ended before: " + std::string(text) + "\n" + screen_);

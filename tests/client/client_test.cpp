@@ -12,10 +12,10 @@
 namespace atelier::client {
 namespace {
 
-using testing::HasSubstr;
 using test::LoopbackServer;
 using test::ServedConnection;
 using test::ServedRequest;
+using testing::HasSubstr;
 
 Client client_of(const LoopbackServer& server, std::string token = {}) {
   auto client = Client::connect(server.url(), std::move(token));
@@ -120,13 +120,15 @@ TEST(Client, TurnsErrorBodiesIntoErrors) {
     const char* message;
   };
   const Case cases[] = {
-      {404, R"({"error":{"type":"model_not_found","message":"No model x."}})", ErrorCode::kModelNotFound, "No model x."},
-      {404, R"({"error":{"type":"model_not_found","code":"model_not_loaded","message":"m"}})", ErrorCode::kModelNotLoaded,
-       "m"},
+      {404, R"({"error":{"type":"model_not_found","message":"No model x."}})", ErrorCode::kModelNotFound,
+       "No model x."},
+      {404, R"({"error":{"type":"model_not_found","code":"model_not_loaded","message":"m"}})",
+       ErrorCode::kModelNotLoaded, "m"},
       {409, R"({"error":{"type":"invalid_request","code":"port_in_use","message":"Port 1234 is taken."}})",
        ErrorCode::kConflict, "Port 1234 is taken."},
       {404, R"j({"error":"Unexpected endpoint or method. (GET /x)"})j", ErrorCode::kNotFound, "Unexpected endpoint"},
-      {400, R"({"error":{"type":"invalid_request","code":"missing_required_parameter","message":"\"model\" is required"}})",
+      {400,
+       R"({"error":{"type":"invalid_request","code":"missing_required_parameter","message":"\"model\" is required"}})",
        ErrorCode::kMissingParameter, "\"model\" is required"},
       {503, "gone", ErrorCode::kOverloaded, "status 503"},
       {500, "", ErrorCode::kInternal, "status 500"},
@@ -205,7 +207,8 @@ TEST(Client, AnErrorInsideTheStreamEndsTheChat) {
   LoopbackServer server([](const ServedRequest&, ServedConnection& out) {
     out.begin_events();
     out.send_chunk(text_chunk("Hel"));
-    out.send_chunk("data: {\"error\":{\"message\":\"The engine died.\",\"code\":\"engine_crashed\"}}\n\ndata: [DONE]\n\n");
+    out.send_chunk(
+        "data: {\"error\":{\"message\":\"The engine died.\",\"code\":\"engine_crashed\"}}\n\ndata: [DONE]\n\n");
     out.end_chunks();
   });
   std::string content;
@@ -290,7 +293,8 @@ TEST(Client, AnExceptionOfTheCallbackComesOut) {
     out.end_chunks();
   });
   Client client = client_of(server);
-  EXPECT_THROW((void)client.chat(hello(), [](const ChatDelta&) { throw std::runtime_error("mine"); }), std::runtime_error);
+  EXPECT_THROW((void)client.chat(hello(), [](const ChatDelta&) { throw std::runtime_error("mine"); }),
+               std::runtime_error);
   EXPECT_TRUE(client.chat(hello(), {}).has_value());
 }
 
@@ -302,7 +306,8 @@ TEST(Client, LoadsWithProgress) {
     out.send_chunk("event: model_load.progress\ndata: {\"progress\":0.25}\n\n");
     out.send_chunk("event: model_load.progress\ndata: {\"progress\":1}\n\n");
     out.send_chunk(
-        "event: model_load.end\ndata: {\"type\":\"model_load.end\",\"model_type\":\"embedding\",\"instance_id\":\"m:2\","
+        "event: model_load.end\ndata: "
+        "{\"type\":\"model_load.end\",\"model_type\":\"embedding\",\"instance_id\":\"m:2\","
         "\"load_time_seconds\":1.5,\"status\":\"loaded\"}\n\n");
     out.end_chunks();
   });

@@ -15,10 +15,10 @@ namespace atelier::client {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
 using test::LoopbackServer;
 using test::ServedConnection;
 using test::ServedRequest;
+using testing::HasSubstr;
 
 struct Home {
   Home() {
@@ -102,7 +102,8 @@ TEST(LocalService, StartsTheProgramDetachedWithItsHome) {
       "echo \"$@\" > \"$ATELIER_HOME/arguments\"\n"
       "cut -d' ' -f6 /proc/$$/stat > \"$ATELIER_HOME/session\"; echo $$ > \"$ATELIER_HOME/pid\"\n"
       "ls -l /proc/$$/fd/0 > \"$ATELIER_HOME/input\"\n"
-      "printf '{\"port\":" + std::to_string(server.port()) +
+      "printf '{\"port\":" +
+      std::to_string(server.port()) +
       ",\"pid\":%s,\"nonce\":\"abc\"}' $$ > \"$ATELIER_HOME/.internal/x\"\n"
       "mv \"$ATELIER_HOME/.internal/x\" \"$ATELIER_HOME/.internal/http-server.json\"");
   bool waited = false;
@@ -158,7 +159,8 @@ TEST(LocalService, ReadsTheBuildId) {
 
 TEST(LocalService, StoppingWaitsForTheProcess) {
   Home home;
-  auto child = start_detached({.program = "/bin/sleep", .arguments = {"600"}, .environment = {}, .output_file = "/dev/null"});
+  auto child =
+      start_detached({.program = "/bin/sleep", .arguments = {"600"}, .environment = {}, .output_file = "/dev/null"});
   ASSERT_TRUE(child.has_value()) << child.error().message;
   LoopbackServer server([&](const ServedRequest& request, ServedConnection& out) {
     EXPECT_EQ(request.target, "/api/v1/server/shutdown");

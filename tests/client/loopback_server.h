@@ -40,8 +40,9 @@ class ServedConnection {
     }
   }
   void send_json(std::string_view body, int status = 200) {
-    send("HTTP/1.1 " + std::to_string(status) + " X\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: " +
-         std::to_string(body.size()) + "\r\n\r\n" + std::string(body));
+    send("HTTP/1.1 " + std::to_string(status) +
+         " X\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\n\r\n" + std::string(body));
   }
   void begin_events() {
     send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -151,7 +152,8 @@ class LoopbackServer {
     for (char& c : head) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     request.head = head;
     std::size_t length = 0;
-    if (std::size_t at = head.find("\r\ncontent-length:"); at != std::string::npos) length = std::stoul(head.substr(at + 17));
+    if (std::size_t at = head.find("\r\ncontent-length:"); at != std::string::npos)
+      length = std::stoul(head.substr(at + 17));
     bytes.erase(0, end + 4);
     while (bytes.size() < length) {
       if (!read_more(descriptor, bytes)) return false;

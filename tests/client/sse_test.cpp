@@ -32,7 +32,10 @@ TEST(Sse, KnowsEveryLineEnd) {
 }
 
 TEST(Sse, SkipsAByteOrderMarkAtTheVeryBeginningOnly) {
-  EXPECT_EQ(events_of({"\xEF\xBB\xBF" "data: 1\n\n\xEF\xBB\xBF" "data: 2\n\n"}), (Events{{"", "1"}}));
+  EXPECT_EQ(events_of({"\xEF\xBB\xBF"
+                       "data: 1\n\n\xEF\xBB\xBF"
+                       "data: 2\n\n"}),
+            (Events{{"", "1"}}));
 }
 
 TEST(Sse, IgnoresIdRetryAndUnknownFields) {
