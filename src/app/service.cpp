@@ -88,6 +88,7 @@ class Service {
   void fill_control();
   awaitable<Result<api::HttpListenerState>> start_http(api::HttpListenerRequest request);
   awaitable<Result<api::HttpListenerState>> stop_http();
+  awaitable<void> close_http();
   Result<void> open_http(const ListenerConfig& config);
   awaitable<void> restore_http();
   awaitable<void> watch_signals();
@@ -270,8 +271,13 @@ awaitable<Result<api::HttpListenerState>> Service::start_http(api::HttpListenerR
     const bool same = (!request.port || *request.port == 0 || *request.port == listener_.port) &&
                       config.host == listener_.host && config.cors == listener_.cors;
     if (same) co_return http_state();
-    const auto closed = co_await stop_http();
-    if (!closed) co_return closed;
+    const ListenerConfig previous = listener_;
+    co_await close_http();
+    const auto opened = open_http(config);
+    if (opened) co_return http_state();
+    // What ran before goes on: a wish that cannot be met must not end a working server.
+    if (const auto reopened = open_http(previous); !reopened) log::warn("{}", reopened.error().message);
+    co_return std::unexpected(opened.error());
   }
   if (const auto opened = open_http(config); !opened) co_return std::unexpected(opened.error());
   co_return http_state();
@@ -279,13 +285,17 @@ awaitable<Result<api::HttpListenerState>> Service::start_http(api::HttpListenerR
 
 awaitable<Result<api::HttpListenerState>> Service::stop_http() {
   if (!listener_.running) co_return fail(ErrorCode::kConflict, "The server is not running.");
+  co_await close_http();
+  if (options_.end_with_http) begin_shutdown();
+  co_return http_state();
+}
+
+awaitable<void> Service::close_http() {
   listener_.running = false;
   const std::uint16_t port = listener_.port;
   co_await server_->stop_listening(port, Clock::now() + kCloseTime);
   if (const auto written = listener_.write(home_); !written) log::warn("{}", written.error().message);
   log::info("Stopped serving on port {}", port);
-  if (options_.end_with_http) begin_shutdown();
-  co_return http_state();
 }
 
 awaitable<void> Service::watch_signals() {
