@@ -143,9 +143,10 @@ LineEditor::LineEditor(Settings settings) : state_(std::make_unique<State>()) {
   el_set(state.editor, EL_SIGNAL, 0);
   el_set(state.editor, EL_HIST, history, state.history);
   el_wset(state.editor, EL_GETCFN, &State::read_character);
-  el_set(state.editor, EL_ADDFN, "lms-paste", "Insert pasted text", &State::on_paste);
+  // The wide form: the narrow one makes copies of these names that nobody frees.
+  el_wset(state.editor, EL_ADDFN, L"lms-paste", L"Insert pasted text", &State::on_paste);
   el_set(state.editor, EL_BIND, "\x1b[200~", "lms-paste", nullptr);
-  el_set(state.editor, EL_ADDFN, "lms-complete", "Complete a command", &State::on_tab);
+  el_wset(state.editor, EL_ADDFN, L"lms-complete", L"Complete a command", &State::on_tab);
   el_set(state.editor, EL_BIND, "\t", "lms-complete", nullptr);
   el_set(state.editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
 }
