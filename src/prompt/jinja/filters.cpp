@@ -88,12 +88,12 @@ Value filter_round(Interpreter&, const Value& input, Bound& bound, Arguments&) {
   const std::string method = bound[1].is_missing() ? "common" : text_argument(bound[1], "method").bytes;
   if (method == "common") return round_value(input, precision);
   if (method != "ceil" && method != "floor") raise_runtime("the method of round must be common, ceil or floor");
-  if (!input.is_number()) {
+  if (!input.is_number() && !input.is(Kind::kBigInt)) {
     if (input.is_undefined()) raise_undefined(input);
     raise_runtime("'" + std::string(type_name(input)) + "' cannot be rounded");
   }
   const double unit = std::pow(10.0, static_cast<double>(precision));
-  const double scaled = input.as_real() * unit;
+  const double scaled = input.approximate() * unit;
   if (!std::isfinite(scaled)) raise_runtime("this number cannot be rounded");
   // Python divides an integer here, which has no negative zero.
   const double whole = (method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) + 0.0;
