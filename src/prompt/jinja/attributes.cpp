@@ -131,6 +131,11 @@ Value data_attribute(const Value& object, std::string_view name) {
       if (name == "imag") return Value::integer(0);
       if (name == "denominator") return Value::integer(1);
       return {};
+    case Kind::kBigInt:
+      if (name == "real" || name == "numerator") return object;
+      if (name == "imag") return Value::integer(0);
+      if (name == "denominator") return Value::integer(1);
+      return {};
     case Kind::kFloat:
       if (name == "real") return object;
       if (name == "imag") return Value::real(0);
@@ -158,6 +163,7 @@ bool any_object_has(std::string_view name) {
 // getattr(object, name); missing where Python raises AttributeError.
 Value own_attribute(const Value& object, std::string_view name, Method method) {
   if (object.is_undefined()) {
+    if (any_object_has(name)) return forbidden(object, name);
     if (name.starts_with("__")) return {};
     raise_undefined(object);
   }

@@ -5,6 +5,17 @@
 
 namespace atelier::prompt::jinja {
 
+namespace {
+
+// Jinja writes -2 ** x as Python, where the power binds tighter than the sign of a constant: -(2 ** x). Only
+// there: (-2) ** 2 is computed when the template is compiled, and is 4.
+bool is_negated_constant(const Expression& node) {
+  return node.kind == ExpressionKind::kNegative &&
+         static_cast<const Unary&>(node).operand->kind == ExpressionKind::kConstant;
+}
+
+}  // namespace
+
 // A value that is there already and need not be copied; null for everything that must be computed.
 const Value* Interpreter::borrow(const Expression& node) const {
   if (node.kind == ExpressionKind::kConstant) return &static_cast<const Constant&>(node).value;
@@ -116,6 +127,10 @@ Value Interpreter::evaluate_binary(const Binary& node) {
   }
   const Value right = evaluate(*node.right);
   at(node.offset);
+  if (node.kind == ExpressionKind::kPower && is_negated_constant(*node.left) &&
+      node.right->kind != ExpressionKind::kConstant && !is_negated_constant(*node.right)) {
+    return negative(arithmetic(node.kind, negative(left), right));
+  }
   return arithmetic(node.kind, left, right);
 }
 

@@ -20,6 +20,7 @@ const Value& or_none(const Value& value) {
 Value filter_abs(Interpreter&, const Value& input, Bound&, Arguments&) {
   if (input.is(Kind::kFloat)) return Value::real(std::abs(input.as_real()), input.provenance());
   if (input.is_integral()) return input.as_int() < 0 ? negative(input) : positive(input);
+  if (input.is(Kind::kBigInt)) return input.as<TextObject>().bytes.starts_with('-') ? negative(input) : input;
   if (input.is_undefined()) raise_undefined(input);
   raise_runtime("abs needs a number, not '" + std::string(type_name(input)) + "'");
 }
@@ -151,7 +152,7 @@ Value filter_filesizeformat(Interpreter& interpreter, const Value& input, Bound&
   if (input.is_text()) {
     if (!parse_real(text_view(input), bytes)) raise_runtime("filesizeformat needs a number");
   } else {
-    if (!input.is_number()) raise_runtime("filesizeformat needs a number");
+    if (!input.is_number() && !input.is(Kind::kBigInt)) raise_runtime("filesizeformat needs a number");
     bytes = filter_float(interpreter, input, none, arguments).as_real();
   }
   const bool binary = !bound[0].is_missing() && truth(bound[0]);

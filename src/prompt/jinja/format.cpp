@@ -213,11 +213,11 @@ std::string real_digits(const Specification& spec, double magnitude) {
   switch (spec.type) {
     case 0: {
       if (spec.precision < 0) return json::python_repr(magnitude);
-      // As 'g', but with a digit after the point where there is no exponent.
+      // As 'g', but with a digit after the point where there is no exponent, which comes one digit sooner.
       const int significant = std::max(1, precision);
       std::string exponent_form = print_real('e', significant - 1, false, magnitude);
       const int exponent = std::atoi(exponent_form.c_str() + exponent_form.find('e') + 1);
-      if (exponent < -4 || exponent >= significant) {
+      if (exponent < -4 || exponent >= significant - 1) {
         std::string digits = exponent_form.substr(0, exponent_form.find('e'));
         if (digits.find('.') != std::string::npos) {
           digits.erase(digits.find_last_not_of('0') + 1);

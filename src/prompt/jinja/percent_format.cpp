@@ -261,10 +261,10 @@ class PercentFormatter {
 
   void real(const Conversion& spec, const Value& value) {
     if (value.is_undefined()) raise_undefined(value);
-    if (!value.is_number()) {
+    if (!value.is_number() && !value.is(Kind::kBigInt)) {
       raise_runtime(std::string("%") + spec.type + " needs a number, not '" + std::string(type_name(value)) + "'");
     }
-    const double number = value.as_real();
+    const double number = value.approximate();
     std::string digits =
         print_real(spec.type, static_cast<int>(std::min<std::int64_t>(spec.precision < 0 ? 6 : spec.precision, 1001)),
                    spec.alternative, std::abs(number));
