@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { describe, test } from 'node:test';
+import OpenAI from 'openai';
 import {
   Server, childrenOf, isRunning, makeHome, models, request, scriptedModels, scriptedResources, temporaryFolder, until,
 } from './server.mjs';
@@ -91,6 +92,56 @@ describe('an engine that is killed', () => {
     server.process.kill('SIGKILL');
     await server.ended;
     await until(async () => engines.every((pid) => !isRunning(pid)), async () => `engines ${engines}`, 20000);
+  });
+});
+
+// The script would go on for ever: only a cancel can end these.
+describe('a client that goes away', () => {
+  const question = [{ role: 'user', content: 'go on' }];
+  const idle = (server) => server.untilInstances((instances) => instances.every((instance) => instance.queued === 0));
+  const busy = (server) => server.untilInstances((instances) => instances.some((instance) => instance.queued > 0));
+
+  test('in mid-stream frees the engine', async () => {
+    await withScript(endless, async (server) => {
+      const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'any', maxRetries: 0 });
+      const stream = await client.chat.completions.create({ model: 'scripted', messages: question, stream: true });
+      let seen = 0;
+      for await (const chunk of stream) {
+        if (chunk.choices[0]?.delta.content && ++seen === 3) break;
+      }
+      stream.controller.abort();
+      await idle(server);
+    });
+  });
+
+  test('while it waits for a whole answer frees the engine', async () => {
+    await withScript(endless, async (server) => {
+      const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'any', maxRetries: 0 });
+      const controller = new AbortController();
+      const pending = client.chat.completions.create({ model: 'scripted', messages: question }, { signal: controller.signal });
+      const aborted = assert.rejects(pending, OpenAI.APIUserAbortError);
+      await busy(server);
+      controller.abort();
+      await aborted;
+      await idle(server);
+    });
+  });
+
+  test('while it waits for others leaves the queue', async () => {
+    await withScript({ ...endless, parallel: 1 }, async (server) => {
+      const first = new AbortController();
+      const second = new AbortController();
+      const send = (signal) => server.post('/v1/chat/completions', streamRequest('scripted', { stream: false }), { signal }).catch(() => {});
+      const sent = [send(first.signal)];
+      await busy(server);
+      sent.push(send(second.signal));
+      await server.untilInstances((instances) => instances.some((instance) => instance.queued === 2));
+      second.abort();
+      await server.untilInstances((instances) => instances.some((instance) => instance.queued === 1));
+      first.abort();
+      await idle(server);
+      await Promise.all(sent);
+    });
   });
 });
 

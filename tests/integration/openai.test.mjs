@@ -128,22 +128,12 @@ describe('chat', () => {
 
   test('that is aborted in mid-stream frees the engine', async () => {
     const stream = await client.chat.completions.create(
-      { model: 'successor-line', messages: question, stream: true, temperature: 0 });
+      { model: 'successor', messages: question, stream: true, temperature: 0 });
     let seen = 0;
     for await (const chunk of stream) {
       if (chunk.choices[0]?.delta.content && ++seen === 3) break;
     }
     stream.controller.abort();
-    await server.untilInstances((instances) => instances.every((instance) => instance.queued === 0));
-  });
-
-  test('that is aborted before its answer frees the engine', async () => {
-    const controller = new AbortController();
-    const pending = client.chat.completions.create(
-      { model: 'successor-line', messages: question, temperature: 0 }, { signal: controller.signal });
-    await server.untilInstances((instances) => instances.some((instance) => instance.queued > 0));
-    controller.abort();
-    await assert.rejects(pending, OpenAI.APIUserAbortError);
     await server.untilInstances((instances) => instances.every((instance) => instance.queued === 0));
   });
 });
