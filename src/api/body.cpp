@@ -11,10 +11,12 @@ constexpr std::size_t kParseOnLoopBytes = 64 * 1024;
 
 }  // namespace
 
-boost::asio::awaitable<Result<json::Object>> read_json_object(net::Exchange& exchange, boost::asio::any_io_executor pool) {
+boost::asio::awaitable<Result<json::Object>> read_json_object(net::Exchange& exchange,
+                                                              boost::asio::any_io_executor pool) {
   const std::string& body = exchange.request().body;
   if (body.empty()) {
-    co_return fail(ErrorCode::kInvalidRequest, "The request has no body; send a JSON object (Content-Type: application/json)");
+    co_return fail(ErrorCode::kInvalidRequest,
+                   "The request has no body; send a JSON object (Content-Type: application/json)");
   }
   Result<json::Value> parsed;
   if (body.size() <= kParseOnLoopBytes) {

@@ -65,10 +65,9 @@ json::Value openai_body(const Error& error) {
 }
 
 json::Value anthropic_body(const Error& error, std::string_view request_id) {
-  return json::Object{
-      {"type", "error"},
-      {"error", json::Object{{"type", anthropic_type(error.code)}, {"message", error.message}}},
-      {"request_id", request_id}};
+  return json::Object{{"type", "error"},
+                      {"error", json::Object{{"type", anthropic_type(error.code)}, {"message", error.message}}},
+                      {"request_id", request_id}};
 }
 
 }  // namespace
@@ -107,8 +106,8 @@ net::Response render_net_error(const net::Request& request, const Error& error) 
     // LM Studio's own text for unknown endpoints, with a true status.
     net::Response response;
     response.status = net::http_status(error.code);
-    response.body = json::dump(json::Object{
-        {"error", fmt::format("Unexpected endpoint or method. ({} {})", request.method, request.path)}});
+    response.body = json::dump(
+        json::Object{{"error", fmt::format("Unexpected endpoint or method. ({} {})", request.method, request.path)}});
     return response;
   }
   return error_response(dialect_of_path(request.path), error, request.id);

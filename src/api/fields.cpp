@@ -118,7 +118,8 @@ void Fields::require(std::string_view name) {
 void Fields::allow_only(std::initializer_list<std::string_view> names) {
   std::string unknown;
   for (const auto& [key, _] : object_) {
-    if (std::ranges::find(names, key) == names.end()) unknown += fmt::format("{}'{}'", unknown.empty() ? "" : ", ", key);
+    if (std::ranges::find(names, key) == names.end())
+      unknown += fmt::format("{}'{}'", unknown.empty() ? "" : ", ", key);
   }
   if (!unknown.empty() && !error_) {
     error_ = Error{ErrorCode::kInvalidRequest, "Unrecognized key(s) in object: " + unknown, {}};

@@ -2,8 +2,8 @@
 #include <cstdlib>
 #include <string>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "app/build_id.h"
 #include "app/service.h"
@@ -28,8 +28,9 @@ bool allowed_by_environment() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Atelier: open-weight models on your own machine, behind the APIs that your programs already use.\n"
-               "Most people use `lms`, which starts this program when it is needed.");
+  CLI::App app(
+      "Atelier: open-weight models on your own machine, behind the APIs that your programs already use.\n"
+      "Most people use `lms`, which starts this program when it is needed.");
   app.require_subcommand(0, 1);
   bool version = false;
   bool build = false;
@@ -50,7 +51,8 @@ int main(int argc, char** argv) {
   CLI::App* serve = app.add_subcommand("serve", "Run the server in the foreground, with its log on standard error");
   add_listener_options(*serve);
   serve->footer("Example:\n  atelier serve --port 1234");
-  CLI::App* service = app.add_subcommand("service", "Run the service without its HTTP listener; `lms` opens that on demand");
+  CLI::App* service =
+      app.add_subcommand("service", "Run the service without its HTTP listener; `lms` opens that on demand");
   service->add_flag("--end-with-http", options.end_with_http, "End when the HTTP listener is closed");
   service->add_flag("--allow-unauthenticated", options.allow_unauthenticated,
                     "Permit addresses that other machines can reach, although nobody has to log in");

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <fmt/format.h>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -17,7 +18,6 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <fmt/format.h>
 
 #include "api/errors.h"
 #include "api/openai/routes.h"
@@ -66,10 +66,11 @@ Result<process::OwnedFd> lock_home(const paths::Home& home) {
   process::OwnedFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!file) return std::unexpected(files::io_error("open", path, errno));
   if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    return fail(ErrorCode::kConflict,
-                fmt::format("Another Atelier service already uses {}. `lms server status` shows it, `lms daemon down` ends "
-                            "it; set ATELIER_HOME to run a second one beside it",
-                            home.root.string()));
+    return fail(
+        ErrorCode::kConflict,
+        fmt::format("Another Atelier service already uses {}. `lms server status` shows it, `lms daemon down` ends "
+                    "it; set ATELIER_HOME to run a second one beside it",
+                    home.root.string()));
   }
   return file;
 }
@@ -165,8 +166,9 @@ Service::Service(ServiceOptions options, paths::Home home, paths::Resources reso
   net::ServerOptions server_options;
   server_options.render_error = api::render_net_error;
   server_options.access_log = [](const net::AccessRecord& record) {
-    log::info("{} {} {} {} {} {} bytes {:.1f} ms{}", record.request_id, record.remote_address, record.method, record.target,
-              record.status, record.bytes_sent, std::chrono::duration<double, std::milli>(record.duration).count(),
+    log::info("{} {} {} {} {} {} bytes {:.1f} ms{}", record.request_id, record.remote_address, record.method,
+              record.target, record.status, record.bytes_sent,
+              std::chrono::duration<double, std::milli>(record.duration).count(),
               record.complete ? "" : " (client went away)");
   };
   server_options.report_fault = [](std::string_view fault) { log::error("{}", fault); };
@@ -201,7 +203,8 @@ Result<void> Service::start() {
 
   // Last: whoever reads this file finds a service that answers.
   const json::Value state = json::Object{{"port", control_port_}, {"pid", ::getpid()}, {"nonce", control_.nonce}};
-  if (const auto written = files::write_atomically(home_.internal() / "http-server.json", json::dump(state) + "\n", 0600);
+  if (const auto written =
+          files::write_atomically(home_.internal() / "http-server.json", json::dump(state) + "\n", 0600);
       !written) {
     return written;
   }
@@ -239,7 +242,8 @@ Result<void> Service::open_http(const ListenerConfig& config) {
   if (!bound) {
     Error error = bound.error();
     if (const std::string owner = port_owner(config.port); error.code == ErrorCode::kConflict && !owner.empty()) {
-      error.message = fmt::format("Port {} is taken by {}; end it, or choose another port with --port", config.port, owner);
+      error.message =
+          fmt::format("Port {} is taken by {}; end it, or choose another port with --port", config.port, owner);
     }
     return std::unexpected(std::move(error));
   }
@@ -329,23 +333,22 @@ api::HttpListenerState Service::http_state() const { return {listener_.running, 
 
 json::Value Service::description() const {
   const auto uptime = std::chrono::duration<double>(Clock::now() - started_).count();
-  json::Object http{{"running", listener_.running}, {"port", listener_.port}, {"host", listener_.host},
-                    {"cors", listener_.cors}};
-  return json::Object{
-      {"version", control_.version},
-      {"build_id", control_.build_id},
-      {"pid", ::getpid()},
-      {"uptime_seconds", uptime},
-      {"control_port", control_port_},
-      {"http", std::move(http)},
-      {"engine", engine_version_},
-      {"models_folder", settings_.models_folder.string()},
-      {"ends_with_http", options_.end_with_http},
-      {"settings", json::Object{{"jit", settings_.models.jit},
-                                {"jit_auto_unload", settings_.models.jit_auto_unload},
-                                {"jit_ttl_seconds", settings_.models.jit_ttl.count()},
-                                {"jit_single", settings_.jit_single},
-                                {"max_queue", settings_.max_queue}}}};
+  json::Object http{
+      {"running", listener_.running}, {"port", listener_.port}, {"host", listener_.host}, {"cors", listener_.cors}};
+  return json::Object{{"version", control_.version},
+                      {"build_id", control_.build_id},
+                      {"pid", ::getpid()},
+                      {"uptime_seconds", uptime},
+                      {"control_port", control_port_},
+                      {"http", std::move(http)},
+                      {"engine", engine_version_},
+                      {"models_folder", settings_.models_folder.string()},
+                      {"ends_with_http", options_.end_with_http},
+                      {"settings", json::Object{{"jit", settings_.models.jit},
+                                                {"jit_auto_unload", settings_.models.jit_auto_unload},
+                                                {"jit_ttl_seconds", settings_.models.jit_ttl.count()},
+                                                {"jit_single", settings_.jit_single},
+                                                {"max_queue", settings_.max_queue}}}};
 }
 
 int complain(const Error& error) {

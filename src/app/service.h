@@ -11,12 +11,12 @@
 namespace atelier::app {
 
 struct ServiceOptions {
-  bool open_http = false;               // open the HTTP listener at the start, and fail where that fails
-  std::optional<std::uint16_t> port;    // for it; absent: the last one used, else 1234
-  std::optional<std::string> host;      // absent: $LMS_SERVER_HOST, the last one used, else 127.0.0.1
+  bool open_http = false;             // open the HTTP listener at the start, and fail where that fails
+  std::optional<std::uint16_t> port;  // for it; absent: the last one used, else 1234
+  std::optional<std::string> host;    // absent: $LMS_SERVER_HOST, the last one used, else 127.0.0.1
   std::optional<bool> cors;
-  bool allow_unauthenticated = false;   // permit an address that others can reach
-  bool end_with_http = false;           // end the service when its HTTP listener is closed
+  bool allow_unauthenticated = false;  // permit an address that others can reach
+  bool end_with_http = false;          // end the service when its HTTP listener is closed
   bool log_to_console = false;
 };
 

@@ -19,8 +19,10 @@ class Reader {
 
   void boolean(std::string_view key, bool& target) {
     if (const json::Value* value = member(key)) {
-      if (const bool* flag = value->if_bool()) target = *flag;
-      else wrong(key, "true or false");
+      if (const bool* flag = value->if_bool())
+        target = *flag;
+      else
+        wrong(key, "true or false");
     }
   }
   std::optional<std::int64_t> integer(std::string_view key, std::int64_t least) {
@@ -46,8 +48,10 @@ class Reader {
     if (value == nullptr) return all;
     if (const json::Array* array = value->if_array()) {
       for (const json::Value& item : *array) {
-        if (const std::string* text = item.if_string()) all.push_back(*text);
-        else wrong(key, "an array of texts");
+        if (const std::string* text = item.if_string())
+          all.push_back(*text);
+        else
+          wrong(key, "an array of texts");
       }
     } else {
       wrong(key, "an array of texts");
@@ -56,8 +60,8 @@ class Reader {
   }
   void wrong(std::string_view key, std::string_view expected) {
     if (!error_) {
-      error_ = Error{ErrorCode::kInvalidRequest, fmt::format("'{}' in {} must be {}; correct it or remove it", key,
-                                                             file_.string(), expected),
+      error_ = Error{ErrorCode::kInvalidRequest,
+                     fmt::format("'{}' in {} must be {}; correct it or remove it", key, file_.string(), expected),
                      std::string(key)};
     }
   }
@@ -97,7 +101,8 @@ Result<Settings> Settings::read(const paths::Home& home) {
                 fmt::format("{}: {}; correct the file or remove it", home.settings().string(), root.error().message));
   }
   Reader reader(*root, home.settings());
-  if (const auto folder = reader.string("downloadsFolder"); folder && !folder->empty()) settings.models_folder = *folder;
+  if (const auto folder = reader.string("downloadsFolder"); folder && !folder->empty())
+    settings.models_folder = *folder;
   reader.boolean("jit", settings.models.jit);
   reader.boolean("jit_auto_unload", settings.models.jit_auto_unload);
   reader.boolean("jit_single", settings.jit_single);
@@ -105,8 +110,10 @@ Result<Settings> Settings::read(const paths::Home& home) {
   if (const auto queue = reader.integer("max_queue", 1)) settings.max_queue = static_cast<std::uint32_t>(*queue);
   if (const auto name = reader.string("guardrails")) {
     const auto level = guardrails_from(*name);
-    if (level) settings.models.guardrails = *level;
-    else reader.wrong("guardrails", "\"off\", \"relaxed\", \"balanced\" or \"strict\"");
+    if (level)
+      settings.models.guardrails = *level;
+    else
+      reader.wrong("guardrails", "\"off\", \"relaxed\", \"balanced\" or \"strict\"");
   }
   settings.allowed_hosts = reader.strings("allowed_hosts");
   if (reader.error()) return std::unexpected(*reader.error());
@@ -120,7 +127,8 @@ ListenerConfig ListenerConfig::read(const paths::Home& home) {
   const auto root = json::parse(*text);
   if (!root) return config;
   Reader reader(*root, listener_file(home));
-  if (const auto port = reader.integer("port", 1); port && *port <= 65535) config.port = static_cast<std::uint16_t>(*port);
+  if (const auto port = reader.integer("port", 1); port && *port <= 65535)
+    config.port = static_cast<std::uint16_t>(*port);
   if (const auto host = reader.string("networkInterface"); host && !host->empty()) config.host = *host;
   reader.boolean("cors", config.cors);
   reader.boolean("allowUnauthenticated", config.allow_unauthenticated);

@@ -383,7 +383,8 @@ void dump_string_to(std::string& out, std::string_view text, bool ensure_ascii) 
         fmt::format_to(std::back_inserter(out), "\\u{:04x}", static_cast<unsigned>(decoded.code_point));
       } else {
         const auto offset = static_cast<unsigned>(decoded.code_point) - 0x10000;
-        fmt::format_to(std::back_inserter(out), "\\u{:04x}\\u{:04x}", 0xD800 + (offset >> 10), 0xDC00 + (offset & 0x3FF));
+        fmt::format_to(std::back_inserter(out), "\\u{:04x}\\u{:04x}", 0xD800 + (offset >> 10),
+                       0xDC00 + (offset & 0x3FF));
       }
       i += decoded.length;
       continue;
@@ -447,7 +448,8 @@ std::string python_repr(double value) {
   } else if (count <= exponent + 1) {
     out += digits + std::string(static_cast<std::size_t>(exponent + 1 - count), '0') + ".0";
   } else {
-    out += digits.substr(0, static_cast<std::size_t>(exponent) + 1) + '.' + digits.substr(static_cast<std::size_t>(exponent) + 1);
+    out += digits.substr(0, static_cast<std::size_t>(exponent) + 1) + '.' +
+           digits.substr(static_cast<std::size_t>(exponent) + 1);
   }
   return out;
 }

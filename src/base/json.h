@@ -114,8 +114,8 @@ class Value {
   std::optional<std::int64_t> integer() const;
 
   // The representation, for code that must tell 1 from 1.0 (the template interpreter).
-  using Data = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, ExactNumber, std::string, Array,
-                            Object>;
+  using Data =
+      std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, ExactNumber, std::string, Array, Object>;
   const Data& data() const { return data_; }
 
   // Member of an object, or null where this is no object or has no such member.
@@ -138,8 +138,8 @@ inline std::vector<Member>::iterator Object::begin() { return members_.begin(); 
 inline std::vector<Member>::iterator Object::end() { return members_.end(); }
 
 struct ParseLimits {
-  int depth = 512;                           // nesting of arrays and objects
-  std::size_t values = 64 * 1024 * 1024;     // values in the whole document
+  int depth = 512;                        // nesting of arrays and objects
+  std::size_t values = 64 * 1024 * 1024;  // values in the whole document
 };
 
 // The whole text must be one JSON document. The error names line and column.
@@ -149,7 +149,7 @@ struct DumpOptions {
   int indent = -1;                        // spaces a level; below zero: one line
   std::string_view item_separator = ",";  // Python's json.dumps uses ", " and ": "
   std::string_view key_separator = ":";
-  bool ensure_ascii = false;              // \uXXXX for everything outside ASCII
+  bool ensure_ascii = false;  // \uXXXX for everything outside ASCII
   bool sort_keys = false;
 };
 

@@ -9,7 +9,7 @@ namespace atelier::utf8 {
 
 struct Decoded {
   char32_t code_point = 0xFFFD;
-  std::size_t length = 1;   // bytes consumed; for invalid input the bytes to skip (a maximal subpart), at least 1
+  std::size_t length = 1;  // bytes consumed; for invalid input the bytes to skip (a maximal subpart), at least 1
   bool valid = false;
   bool incomplete = false;  // the text ends inside a sequence that could still become valid
 };

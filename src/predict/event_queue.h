@@ -23,7 +23,9 @@ class EventQueue {
   using Clock = std::chrono::steady_clock;
 
   EventQueue(boost::asio::any_io_executor executor, std::size_t capacity)
-      : capacity_(capacity), filled_(executor, Clock::time_point::max()), drained_(executor, Clock::time_point::max()) {}
+      : capacity_(capacity),
+        filled_(executor, Clock::time_point::max()),
+        drained_(executor, Clock::time_point::max()) {}
 
   // Waits until there is room. After close() values are dropped at once.
   boost::asio::awaitable<void> push(T value) {

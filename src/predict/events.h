@@ -87,7 +87,7 @@ struct ChoiceEnded {
 
 struct End {};
 
-using Event = std::variant<LoadStarted, LoadProgress, LoadEnded, Accepted, Started, PromptProgress, TextDelta, ChoiceEnded,
-                           End, Error>;
+using Event = std::variant<LoadStarted, LoadProgress, LoadEnded, Accepted, Started, PromptProgress, TextDelta,
+                           ChoiceEnded, End, Error>;
 
 }  // namespace atelier::predict

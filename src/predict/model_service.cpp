@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/memory_info.h"
+#include "base/utf8.h"
 #include "models/estimate.h"
 #include "predict/pool.h"
 
@@ -116,6 +117,12 @@ awaitable<Result<models::ModelPtr>> ModelService::resolve(std::string model) {
   const auto snapshot = co_await catalog();
   Result<models::ModelPtr> found = snapshot->resolve(model);
   if (!found && found.error().param.empty()) found.error().param = "model";
+  // The engine protocol carries paths as text.
+  if (found && !utf8::is_valid((*found)->path.string())) {
+    co_return fail(ErrorCode::kModelLoadFailed,
+                   fmt::format("The path of '{}' is not valid UTF-8; rename its file or folder", (*found)->key),
+                   "model");
+  }
   co_return found;
 }
 
@@ -132,13 +139,15 @@ awaitable<Result<std::vector<ModelDescription>>> ModelService::list() {
   for (const models::ModelPtr& entry : entries) {
     // A variant that is loaded by its own name is listed with its model.
     describe(entry, [&](const InstanceInfo& instance) {
-      return instance.model_key == entry->key || std::ranges::find(entry->variants, instance.model_key) != entry->variants.end();
+      return instance.model_key == entry->key ||
+             std::ranges::find(entry->variants, instance.model_key) != entry->variants.end();
     });
   }
   // Loaded models whose file has gone since still answer, so they are listed.
   for (const auto& [key, entry] : loaded_) {
     const auto by_key = [&](const InstanceInfo& instance) { return instance.model_key == key; };
-    const bool listed = std::ranges::any_of(entries, [&](const models::ModelPtr& other) { return other->key == entry->key; });
+    const bool listed =
+        std::ranges::any_of(entries, [&](const models::ModelPtr& other) { return other->key == entry->key; });
     if (!listed && std::ranges::any_of(instances, by_key)) describe(entry, by_key);
   }
   std::ranges::sort(all, {}, [](const ModelDescription& model) -> const std::string& { return model.entry->key; });
@@ -159,7 +168,8 @@ runtime::LoadRequest ModelService::load_request(const models::ModelEntry& entry,
   const std::optional<double> ratio = gpu_ratio ? gpu_ratio : entry.defaults.load.gpu_offload_ratio;
   if (ratio && !request.config.gpu_layers) {
     request.config.gpu_layers =
-        *ratio >= 1 ? kAllLayers : static_cast<std::int32_t>(std::lround(*ratio * static_cast<double>(entry.cache.layers)));
+        *ratio >= 1 ? kAllLayers
+                    : static_cast<std::int32_t>(std::lround(*ratio * static_cast<double>(entry.cache.layers)));
   }
   return request;
 }
@@ -200,11 +210,12 @@ LoadEstimate ModelService::estimate_for(const models::ModelEntry& entry, const L
 Result<void> ModelService::check_guardrails(const models::ModelEntry& entry, const LoadConfig& config) const {
   const LoadEstimate estimate = estimate_for(entry, config);
   if (estimate.fits) return {};
-  return fail(ErrorCode::kInsufficientResources,
-              fmt::format("Loading '{}' with a context length of {} would take about {:.2f} GB; {:.2f} GB of memory are free. "
-                          "Unload a model, ask for a smaller context length, or change 'guardrails' in settings.json",
-                          estimate.model_key, estimate.context_length, gigabytes(estimate.total_bytes),
-                          gigabytes(estimate.available_bytes)));
+  return fail(
+      ErrorCode::kInsufficientResources,
+      fmt::format("Loading '{}' with a context length of {} would take about {:.2f} GB; {:.2f} GB of memory are free. "
+                  "Unload a model, ask for a smaller context length, or change 'guardrails' in settings.json",
+                  estimate.model_key, estimate.context_length, gigabytes(estimate.total_bytes),
+                  gigabytes(estimate.available_bytes)));
 }
 
 awaitable<Result<LoadedModel>> ModelService::load(ModelLoadRequest request, runtime::LoadProgress progress,
@@ -294,15 +305,18 @@ awaitable<Result<AcquiredModel>> ModelService::acquire(std::string model, ModelK
   // Spelled in another way (case, suffix, path) it may still name a loaded model.
   if (auto loaded = loaded_by_name(load.model_key)) co_return AcquiredModel{std::move(loaded), *entry, false, 0};
   if (!settings_.jit) {
-    co_return fail(ErrorCode::kModelNotLoaded,
-                   fmt::format("The model '{}' is not loaded. Load it with `lms load {}`, or switch loading on demand on", model,
-                               load.model_key),
-                   "model");
+    co_return fail(
+        ErrorCode::kModelNotLoaded,
+        fmt::format("The model '{}' is not loaded. Load it with `lms load {}`, or switch loading on demand on", model,
+                    load.model_key),
+        "model");
   }
   if (const auto fits = check_guardrails(**entry, load.config); !fits) co_return std::unexpected(fits.error());
   load.jit = true;
-  if (ttl) load.ttl = ttl;
-  else if (settings_.jit_auto_unload) load.ttl = settings_.jit_ttl;
+  if (ttl)
+    load.ttl = ttl;
+  else if (settings_.jit_auto_unload)
+    load.ttl = settings_.jit_ttl;
   const std::string key = load.model_key;
   loaded_[key] = *entry;
   if (observer.started) observer.started(key);
@@ -328,11 +342,12 @@ const ModelService::CompiledTemplate& ModelService::compiled_template(const mode
   }
   auto compiled = compile_own_template(entry);
   if (!compiled) {
-    cached.error = Error{ErrorCode::kInvalidRequest,
-                         fmt::format("The chat template of '{}' cannot be used: {}. Set another one as 'chat_template' in "
-                                     "model.yaml, or use /v1/completions",
-                                     entry.key, compiled.error().message),
-                         "model"};
+    cached.error =
+        Error{ErrorCode::kInvalidRequest,
+              fmt::format("The chat template of '{}' cannot be used: {}. Set another one as 'chat_template' in "
+                          "model.yaml, or use /v1/completions",
+                          entry.key, compiled.error().message),
+              "model"};
     return cached;
   }
   cached.compiled = std::make_shared<const prompt::ChatTemplate>(std::move(*compiled));
@@ -363,8 +378,10 @@ awaitable<Result<EmbeddingResult>> ModelService::embed(EmbeddingRequest request,
   embed.truncate = request.truncate;
   for (PromptInput& input : request.inputs) {
     runtime::EmbedInput& each = embed.inputs.emplace_back();
-    if (auto* text = std::get_if<std::string>(&input)) each.text = std::move(*text);
-    else each.tokens = std::move(std::get<std::vector<std::int32_t>>(input));
+    if (auto* text = std::get_if<std::string>(&input))
+      each.text = std::move(*text);
+    else
+      each.tokens = std::move(std::get<std::vector<std::int32_t>>(input));
   }
   const std::size_t count = embed.inputs.size();
   Result<runtime::EmbedResult> embedded = co_await model->instance->embed(std::move(embed), stop);
@@ -372,8 +389,8 @@ awaitable<Result<EmbeddingResult>> ModelService::embed(EmbeddingRequest request,
 
   const std::size_t width = embedded->dimensions;
   if (request.dimensions && *request.dimensions > width) {
-    co_return fail(ErrorCode::kInvalidRequest, fmt::format("'dimensions' is {}, but this model's embeddings have {}",
-                                                           *request.dimensions, width),
+    co_return fail(ErrorCode::kInvalidRequest,
+                   fmt::format("'dimensions' is {}, but this model's embeddings have {}", *request.dimensions, width),
                    "dimensions");
   }
   EmbeddingResult result;

@@ -30,9 +30,9 @@ using runtime::ModelKind;
 
 // Settings that decide how models are loaded.
 struct ModelSettings {
-  bool jit = true;                                   // load on demand
-  bool jit_auto_unload = true;                       // give models loaded on demand an idle time
-  std::chrono::seconds jit_ttl{3600};                // and this is it
+  bool jit = true;                     // load on demand
+  bool jit_auto_unload = true;         // give models loaded on demand an idle time
+  std::chrono::seconds jit_ttl{3600};  // and this is it
   enum class Guardrails { kOff, kRelaxed, kBalanced, kStrict } guardrails = Guardrails::kBalanced;
 };
 
@@ -139,7 +139,7 @@ class ModelService {
   runtime::Instances& instances_;
   boost::asio::any_io_executor pool_;
   ModelSettings settings_;
-  std::unordered_map<std::string, models::ModelPtr> loaded_;  // by model key: what was last loaded under it
+  std::unordered_map<std::string, models::ModelPtr> loaded_;     // by model key: what was last loaded under it
   std::unordered_map<std::string, CompiledTemplate> templates_;  // by variant key; replaced when the source changes
 };
 

@@ -36,8 +36,8 @@ struct Work {
   std::stop_source stop;
   std::string instance_id;
 
-  int running = 0;                        // choices that have not ended
-  std::optional<Error> failure;           // the first choice that failed
+  int running = 0;                         // choices that have not ended
+  std::optional<Error> failure;            // the first choice that failed
   boost::asio::steady_timer choice_ended;  // cancelled to wake the coroutine that waits for them
 };
 
@@ -156,8 +156,8 @@ awaitable<Result<void>> run_choices(std::shared_ptr<Work> work, std::shared_ptr<
   }
   work->running = static_cast<int>(generations.size());
   for (std::size_t i = 0; i < generations.size(); ++i) {
-    auto choice = run_choice(work, std::move(generations[i]), static_cast<int>(i), with_tokens,
-                             std::move(choices[i].echo));
+    auto choice =
+        run_choice(work, std::move(generations[i]), static_cast<int>(i), with_tokens, std::move(choices[i].echo));
     boost::asio::co_spawn(work->loop, std::move(choice), boost::asio::detached);
   }
   while (work->running > 0) {
@@ -186,7 +186,8 @@ void add_choices(std::vector<Choice>& all, const runtime::GenerateRequest& reque
                  const std::string& echo = {}) {
   for (int i = 0; i < choices; ++i) {
     all.push_back(Choice{request, echo});
-    if (request.sampling.seed) all.back().request.sampling.seed = *request.sampling.seed + static_cast<std::uint64_t>(i);
+    if (request.sampling.seed)
+      all.back().request.sampling.seed = *request.sampling.seed + static_cast<std::uint64_t>(i);
   }
 }
 
@@ -201,19 +202,19 @@ std::vector<runtime::PromptSegment> to_segments(const prompt::RenderedPrompt& re
 // ---------------------------------------------------------------- the way through
 
 LoadObserver load_observer(const std::shared_ptr<Work>& work) {
-  return LoadObserver{
-      [work](const std::string& key) { work->events.push_now(LoadStarted{key}); },
-      [work](const std::string& key, double fraction) {
-        // Progress may be dropped while nobody reads; the end of the load may not.
-        if (!work->events.full()) work->events.push_now(LoadProgress{key, fraction});
-      }};
+  return LoadObserver{[work](const std::string& key) { work->events.push_now(LoadStarted{key}); },
+                      [work](const std::string& key, double fraction) {
+                        // Progress may be dropped while nobody reads; the end of the load may not.
+                        if (!work->events.full()) work->events.push_now(LoadProgress{key, fraction});
+                      }};
 }
 
 awaitable<Result<AcquiredModel>> acquire(std::shared_ptr<Work> work, ModelService& models, std::string model,
                                          std::optional<std::chrono::seconds> ttl) {
   LoadObserver observer = load_observer(work);
   const std::stop_token stop = work->stop.get_token();
-  Result<AcquiredModel> acquired = co_await models.acquire(std::move(model), ModelKind::kLlm, ttl, std::move(observer), stop);
+  Result<AcquiredModel> acquired =
+      co_await models.acquire(std::move(model), ModelKind::kLlm, ttl, std::move(observer), stop);
   if (!acquired) co_return acquired;
   work->instance_id = acquired->instance->info().id;
   if (acquired->loaded_now) work->events.push_now(LoadEnded{work->instance_id, acquired->load_seconds});
@@ -249,8 +250,8 @@ std::uint64_t room_for_answer(const GenerationOptions& options, std::uint64_t co
 
 // Drops as few turns as make the conversation fit, as the request's policy says. What cannot fit is left to the
 // engine to refuse, with the numbers.
-awaitable<Result<void>> shorten(ChatRequest& request, runtime::Instance& instance, const prompt::ChatTemplate& chat_template,
-                                boost::asio::any_io_executor pool) {
+awaitable<Result<void>> shorten(ChatRequest& request, runtime::Instance& instance,
+                                const prompt::ChatTemplate& chat_template, boost::asio::any_io_executor pool) {
   const std::uint64_t context_length = instance.info().config.context_length.value_or(0);
   if (context_length == 0) co_return Result<void>();
   const std::uint64_t budget = context_length - room_for_answer(request.options, context_length);

@@ -29,7 +29,7 @@ struct GenerationOptions {
   Sampling sampling;
   std::uint64_t max_tokens = 0;  // 0: until the model ends, or the context
   std::vector<std::string> stop_strings;
-  int choices = 1;               // independent answers, seeds seed, seed + 1, …
+  int choices = 1;  // independent answers, seeds seed, seed + 1, …
   bool logprobs = false;
   std::uint32_t top_logprobs = 0;
   std::optional<std::chrono::seconds> ttl;  // for an instance that this request loads

@@ -8,10 +8,11 @@ namespace atelier::wire {
 Result<void> append_frame(std::string& out, const google::protobuf::MessageLite& message) {
   const std::size_t size = message.ByteSizeLong();
   if (size > kMaxFrameBytes) {
-    return fail(ErrorCode::kInvalidRequest,
-                fmt::format("A message of {} bytes does not fit a frame of the engine protocol (at most {}); send less at "
-                            "once",
-                            size, kMaxFrameBytes));
+    return fail(
+        ErrorCode::kInvalidRequest,
+        fmt::format("A message of {} bytes does not fit a frame of the engine protocol (at most {}); send less at "
+                    "once",
+                    size, kMaxFrameBytes));
   }
   const std::size_t start = out.size();
   for (std::size_t i = 0; i < kFrameHeaderBytes; ++i) out += static_cast<char>((size >> (8 * i)) & 0xFF);
@@ -47,8 +48,8 @@ Result<std::optional<std::string_view>> FrameReader::next() {
 
 Result<void> parse_payload(std::string_view payload, google::protobuf::MessageLite& message) {
   if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
-    return fail(ErrorCode::kCorrupt, fmt::format("A frame of {} bytes is not a message of type {}", payload.size(),
-                                                 message.GetTypeName()));
+    return fail(ErrorCode::kCorrupt,
+                fmt::format("A frame of {} bytes is not a message of type {}", payload.size(), message.GetTypeName()));
   }
   return {};
 }

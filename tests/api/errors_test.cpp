@@ -14,8 +14,9 @@ TEST(Errors, HaveTheEnvelopeOfTheirDialect) {
             R"({"error":{"message":"text","type":"invalid_request_error","param":"model","code":"model_not_found"}})");
   EXPECT_EQ(body(Dialect::kNative, ErrorCode::kModelNotFound),
             R"({"error":{"type":"model_not_found","message":"text"}})");
-  EXPECT_EQ(body(Dialect::kNative, ErrorCode::kMissingParameter, "model"),
-            R"({"error":{"type":"invalid_request","message":"text","code":"missing_required_parameter","param":"model"}})");
+  EXPECT_EQ(
+      body(Dialect::kNative, ErrorCode::kMissingParameter, "model"),
+      R"({"error":{"type":"invalid_request","message":"text","code":"missing_required_parameter","param":"model"}})");
   EXPECT_EQ(body(Dialect::kAnthropic, ErrorCode::kQueueFull),
             R"({"type":"error","error":{"type":"rate_limit_error","message":"text"},"request_id":"req_1"})");
 }
@@ -28,7 +29,9 @@ TEST(Errors, KeepTheirCodeOnlyWhereTheDialectHasOne) {
 }
 
 TEST(Errors, HaveTheirStatus) {
-  const auto status = [](Dialect dialect, ErrorCode code) { return error_response(dialect, Error{code, "text", {}}).status; };
+  const auto status = [](Dialect dialect, ErrorCode code) {
+    return error_response(dialect, Error{code, "text", {}}).status;
+  };
   EXPECT_EQ(status(Dialect::kOpenAi, ErrorCode::kContextLengthExceeded), 400);
   EXPECT_EQ(status(Dialect::kOpenAi, ErrorCode::kModelNotFound), 404);
   EXPECT_EQ(status(Dialect::kOpenAi, ErrorCode::kQueueFull), 429);

@@ -54,7 +54,8 @@ TEST(DecodeChat, LeavesTheSeedOpenForMinusOne) {
 }
 
 TEST(DecodeChat, AcceptsNullForOptionalMembers) {
-  const ChatCall call = chat(with_user(R"("temperature":null,"stop":null,"tools":null,"response_format":null,"stream":null)"));
+  const ChatCall call =
+      chat(with_user(R"("temperature":null,"stop":null,"tools":null,"response_format":null,"stream":null)"));
   EXPECT_FALSE(call.request.options.sampling.temperature);
   EXPECT_FALSE(call.response.stream);
 }
@@ -73,11 +74,16 @@ TEST(DecodeChat, NamesTheFieldThatIsWrong) {
   const struct {
     const char* members;
     const char* param;
-  } cases[] = {{R"("temperature":2.5)", "temperature"}, {R"("temperature":"hot")", "temperature"},
-               {R"("top_p":-1)", "top_p"},              {R"("n":0)", "n"},
-               {R"("n":9)", "n"},                       {R"("logit_bias":{"x":1})", "logit_bias"},
-               {R"("logit_bias":{"1":101})", "logit_bias"}, {R"("repeat_penalty":0)", "repeat_penalty"},
-               {R"("top_logprobs":3)", "top_logprobs"}, {R"("stream":"yes")", "stream"},
+  } cases[] = {{R"("temperature":2.5)", "temperature"},
+               {R"("temperature":"hot")", "temperature"},
+               {R"("top_p":-1)", "top_p"},
+               {R"("n":0)", "n"},
+               {R"("n":9)", "n"},
+               {R"("logit_bias":{"x":1})", "logit_bias"},
+               {R"("logit_bias":{"1":101})", "logit_bias"},
+               {R"("repeat_penalty":0)", "repeat_penalty"},
+               {R"("top_logprobs":3)", "top_logprobs"},
+               {R"("stream":"yes")", "stream"},
                {R"("context_overflow_policy":"x")", "context_overflow_policy"}};
   for (const auto& each : cases) {
     const Error error = chat_error(with_user(each.members));
@@ -89,7 +95,8 @@ TEST(DecodeChat, NamesTheFieldThatIsWrong) {
 
 TEST(DecodeChat, KeepsTheTextsThatClientsMatchOn) {
   EXPECT_NE(chat_error(R"({"model":"m"})").message.find("'messages' field is required"), std::string::npos);
-  EXPECT_NE(chat_error(R"({"model":"m","messages":[]})").message.find("'messages' field is required"), std::string::npos);
+  EXPECT_NE(chat_error(R"({"model":"m","messages":[]})").message.find("'messages' field is required"),
+            std::string::npos);
   EXPECT_NE(chat_error(with_user(R"("response_format":{"type":"xml"})")).message.find("response_format.type"),
             std::string::npos);
 }
@@ -101,8 +108,9 @@ TEST(DecodeChat, SaysPlainlyWhatIsNotServedYet) {
         R"("draft_model":"d")", R"("preset":"p")"}) {
     EXPECT_EQ(chat_error(with_user(members)).code, ErrorCode::kNotImplemented) << members;
   }
-  EXPECT_EQ(chat_error(R"({"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:"}}]}]})").code,
-            ErrorCode::kNotImplemented);
+  EXPECT_EQ(
+      chat_error(R"({"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:"}}]}]})").code,
+      ErrorCode::kNotImplemented);
   chat(with_user(R"("tools":[],"response_format":{"type":"text"})"));
 }
 
@@ -122,9 +130,10 @@ TEST(DecodeChat, ReadsMessagesInAllTheirForms) {
 }
 
 TEST(DecodeChat, RefusesMessagesThatAreNone) {
-  for (const char* messages : {R"([1])", R"([{"role":"robot","content":"x"}])", R"([{"content":"x"}])", R"([{"role":"user"}])",
-                               R"([{"role":"user","content":5}])", R"([{"role":"user","content":[{"type":"text"}]}])",
-                               R"([{"role":"user","content":[{"text":"x"}]}])", R"("hello")"}) {
+  for (const char* messages :
+       {R"([1])", R"([{"role":"robot","content":"x"}])", R"([{"content":"x"}])", R"([{"role":"user"}])",
+        R"([{"role":"user","content":5}])", R"([{"role":"user","content":[{"type":"text"}]}])",
+        R"([{"role":"user","content":[{"text":"x"}]}])", R"("hello")"}) {
     const Error error = chat_error(R"({"messages":)" + std::string(messages) + "}");
     EXPECT_TRUE(error.param.starts_with("messages")) << messages << ": " << error.param;
   }
@@ -139,7 +148,8 @@ TEST(DecodeCompletion, ReadsPromptsInAllTheirForms) {
   EXPECT_EQ(count(R"(["a","b"])"), 2U);
   EXPECT_EQ(count("[1,2,3]"), 1U);
   EXPECT_EQ(count("[[1,2],[3]]"), 2U);
-  for (const char* wrong : {"5", "{}", "[1,\"a\"]", "[1.5]", "[-1]", "[[]]", "[]", "null"}) EXPECT_EQ(count(wrong), 0U) << wrong;
+  for (const char* wrong : {"5", "{}", "[1,\"a\"]", "[1.5]", "[-1]", "[[]]", "[]", "null"})
+    EXPECT_EQ(count(wrong), 0U) << wrong;
 }
 
 TEST(DecodeCompletion, WantsBestOfEqualToN) {

@@ -45,7 +45,9 @@ TEST(Json, WritesDoublesAsPythonDoes) {
 }
 
 TEST(Json, ReplacesLoneSurrogates) {
-  EXPECT_EQ(round_trip(R"("a\ud83db")"), "\"a\xEF\xBF\xBD" "b\"");
+  EXPECT_EQ(round_trip(R"("a\ud83db")"),
+            "\"a\xEF\xBF\xBD"
+            "b\"");
   EXPECT_EQ(round_trip(R"("\ude00")"), "\"\xEF\xBF\xBD\"");
   EXPECT_EQ(round_trip(R"("\ud83d\ude00")"), "\"\xF0\x9F\x98\x80\"");
   EXPECT_EQ(round_trip(R"("\\ud83d")"), R"("\\ud83d")");

@@ -121,10 +121,12 @@ ResponseOptions decode_response_options(Fields& fields) {
 // What is recognised, but comes with a later version: a plain answer beats one that silently lacks it.
 void refuse_unserved(Fields& fields) {
   const auto unserved = [&](std::string_view name, std::string_view what) {
-    fields.fail(name, fmt::format("{} ('{}') is not served by this version of Atelier yet; leave '{}' out", what, name, name),
+    fields.fail(name,
+                fmt::format("{} ('{}') is not served by this version of Atelier yet; leave '{}' out", what, name, name),
                 ErrorCode::kNotImplemented);
   };
-  if (const json::Array* tools = fields.array("tools"); tools != nullptr && !tools->empty()) unserved("tools", "Tool use");
+  if (const json::Array* tools = fields.array("tools"); tools != nullptr && !tools->empty())
+    unserved("tools", "Tool use");
   if (const json::Array* tools = fields.array("functions"); tools != nullptr && !tools->empty()) {
     unserved("functions", "Tool use");
   }
@@ -327,7 +329,8 @@ Result<ChatCall> decode_chat(const json::Object& body) {
   }
   call.response.logprobs = options.logprobs;
 
-  if (const json::Object* variables = fields.object("chat_template_kwargs")) call.request.template_variables = *variables;
+  if (const json::Object* variables = fields.object("chat_template_kwargs"))
+    call.request.template_variables = *variables;
   if (const auto thinking = fields.boolean("enable_thinking")) {
     call.request.template_variables.set("enable_thinking", *thinking);
   }

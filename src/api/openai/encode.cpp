@@ -144,7 +144,8 @@ void ChatStream::event(const predict::Event& event, std::string& out) {
   if (const auto* delta = std::get_if<predict::TextDelta>(&event)) {
     const bool reasoning = delta->channel == predict::Channel::kReasoning;
     json::Object content{{reasoning ? "reasoning_content" : "content", delta->text}};
-    chunk(out, choice_chunk(delta->choice, std::move(content), chat_logprobs(delta->tokens, options_.logprobs), nullptr));
+    chunk(out,
+          choice_chunk(delta->choice, std::move(content), chat_logprobs(delta->tokens, options_.logprobs), nullptr));
   } else if (const auto* ended = std::get_if<predict::ChoiceEnded>(&event)) {
     usage_.add(*ended);
     chunk(out, choice_chunk(ended->choice, {}, nullptr, finish_reason(ended->reason)));
@@ -184,28 +185,22 @@ json::Value ChatAnswer::to_json(const std::string& instance_id) const {
                                    {"finish_reason", finish_reason(choice.reason)},
                                    {"message", std::move(message)}});
   }
-  return json::Object{{"id", ids::chat_completion()},
-                      {"object", "chat.completion"},
-                      {"created", unix_now()},
-                      {"model", instance_id},
-                      {"choices", std::move(choices)},
-                      {"usage", usage_.to_json()},
-                      {"stats", json::Object{}},
-                      {"system_fingerprint", instance_id}};
+  return json::Object{{"id", ids::chat_completion()}, {"object", "chat.completion"},      {"created", unix_now()},
+                      {"model", instance_id},         {"choices", std::move(choices)},    {"usage", usage_.to_json()},
+                      {"stats", json::Object{}},      {"system_fingerprint", instance_id}};
 }
 
 // ---------------------------------------------------------------- text completion
 
-CompletionStream::CompletionStream(const predict::Prediction& prediction, ResponseOptions options, int choices_per_prompt)
+CompletionStream::CompletionStream(const predict::Prediction& prediction, ResponseOptions options,
+                                   int choices_per_prompt)
     : prediction_(prediction), options_(options), usage_(choices_per_prompt) {}
 
 void CompletionStream::chunk(std::string& out, json::Value choices, const json::Value* usage) const {
   append_chunk(out, head_, "text_completion", std::move(choices), usage);
 }
 
-void CompletionStream::begin(std::string&) {
-  head_ = {ids::text_completion(), unix_now(), prediction_.instance_id()};
-}
+void CompletionStream::begin(std::string&) { head_ = {ids::text_completion(), unix_now(), prediction_.instance_id()}; }
 
 void CompletionStream::event(const predict::Event& event, std::string& out) {
   if (const auto* delta = std::get_if<predict::TextDelta>(&event)) {
@@ -253,12 +248,8 @@ json::Value CompletionAnswer::to_json(const std::string& instance_id) {
                                    {"logprobs", options_.logprobs ? choice.logprobs.take() : json::Value()},
                                    {"finish_reason", finish_reason(choice.reason)}});
   }
-  return json::Object{{"id", ids::text_completion()},
-                      {"object", "text_completion"},
-                      {"created", unix_now()},
-                      {"model", instance_id},
-                      {"choices", std::move(choices)},
-                      {"usage", usage_.to_json()},
+  return json::Object{{"id", ids::text_completion()}, {"object", "text_completion"},   {"created", unix_now()},
+                      {"model", instance_id},         {"choices", std::move(choices)}, {"usage", usage_.to_json()},
                       {"stats", json::Object{}}};
 }
 

@@ -88,7 +88,8 @@ class CompletionStream : public StreamEncoder {
 // Whole answers.
 class ChatAnswer {
  public:
-  ChatAnswer(ResponseOptions options, int choices) : options_(options), choices_(static_cast<std::size_t>(choices)), usage_(choices) {}
+  ChatAnswer(ResponseOptions options, int choices)
+      : options_(options), choices_(static_cast<std::size_t>(choices)), usage_(choices) {}
   void add(const predict::Event& event);
   json::Value to_json(const std::string& instance_id) const;
 
@@ -106,7 +107,9 @@ class ChatAnswer {
 class CompletionAnswer {
  public:
   CompletionAnswer(ResponseOptions options, int prompts, int choices_per_prompt)
-      : options_(options), choices_(static_cast<std::size_t>(prompts * choices_per_prompt)), usage_(choices_per_prompt) {}
+      : options_(options),
+        choices_(static_cast<std::size_t>(prompts * choices_per_prompt)),
+        usage_(choices_per_prompt) {}
   void add(const predict::Event& event);
   json::Value to_json(const std::string& instance_id);
 

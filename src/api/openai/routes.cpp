@@ -131,7 +131,8 @@ awaitable<void> get_model(const ApiContext& context, net::Exchange& exchange) {
   for (const json::Value& model : model_objects(*models, context.models.settings().jit)) {
     if (*model.find("id")->if_string() == id) co_return co_await answer_json(exchange, model);
   }
-  const Error error{ErrorCode::kModelNotFound, "There is no model '" + id + "'; GET /v1/models lists what is there", "model"};
+  const Error error{ErrorCode::kModelNotFound, "There is no model '" + id + "'; GET /v1/models lists what is there",
+                    "model"};
   co_await answer_error(Dialect::kOpenAi, exchange, error);
 }
 

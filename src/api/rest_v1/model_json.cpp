@@ -41,17 +41,17 @@ json::Object config_json(const predict::LoadConfig& config, ModelKind kind) {
 }
 
 json::Value instance_json(const InstanceInfo& instance) {
-  json::Object object{{"id", instance.id},
-                      {"config", config_json(instance.config, instance.kind)},
-                      {"status", status_name(instance.status)},
-                      {"queued", instance.queued},
-                      {"ttl_seconds", instance.ttl ? json::Value(instance.ttl->count()) : json::Value()},
-                      {"idle_seconds", std::chrono::duration<double>(instance.idle).count()},
-                      {"last_used_unix_ms", std::chrono::duration_cast<std::chrono::milliseconds>(
-                                                instance.last_used.time_since_epoch())
-                                                .count()},
-                      {"jit", instance.jit},
-                      {"size_bytes", instance.size_bytes}};
+  json::Object object{
+      {"id", instance.id},
+      {"config", config_json(instance.config, instance.kind)},
+      {"status", status_name(instance.status)},
+      {"queued", instance.queued},
+      {"ttl_seconds", instance.ttl ? json::Value(instance.ttl->count()) : json::Value()},
+      {"idle_seconds", std::chrono::duration<double>(instance.idle).count()},
+      {"last_used_unix_ms",
+       std::chrono::duration_cast<std::chrono::milliseconds>(instance.last_used.time_since_epoch()).count()},
+      {"jit", instance.jit},
+      {"size_bytes", instance.size_bytes}};
   return object;
 }
 
@@ -69,7 +69,8 @@ json::Value model_json(const predict::ModelDescription& model) {
   if (is_llm) object.append("architecture", text_or_null(entry.architecture));
   object.append("quantization",
                 json::Object{{"name", text_or_null(entry.quantization.name)},
-                             {"bits_per_weight", entry.quantization.bits > 0 ? json::Value(entry.quantization.bits) : json::Value()}});
+                             {"bits_per_weight",
+                              entry.quantization.bits > 0 ? json::Value(entry.quantization.bits) : json::Value()}});
   object.append("size_bytes", entry.size_bytes);
   object.append("params_string", text_or_null(entry.params_string));
   json::Array instances;
@@ -95,10 +96,28 @@ json::Value model_json(const predict::ModelDescription& model) {
 
 Result<LoadCall> decode_load(const json::Object& body) {
   Fields fields(body);
-  fields.allow_only({"model", "context_length", "eval_batch_size", "flash_attention", "num_experts",
-                     "offload_kv_cache_to_gpu", "echo_load_config", "identifier", "ttl", "parallel", "gpu", "k_cache_type",
-                     "v_cache_type", "draft_model", "estimate_only", "threads", "seed", "rope_freq_base", "rope_freq_scale",
-                     "use_mmap", "use_mlock", "pooling"});
+  fields.allow_only({"model",
+                     "context_length",
+                     "eval_batch_size",
+                     "flash_attention",
+                     "num_experts",
+                     "offload_kv_cache_to_gpu",
+                     "echo_load_config",
+                     "identifier",
+                     "ttl",
+                     "parallel",
+                     "gpu",
+                     "k_cache_type",
+                     "v_cache_type",
+                     "draft_model",
+                     "estimate_only",
+                     "threads",
+                     "seed",
+                     "rope_freq_base",
+                     "rope_freq_scale",
+                     "use_mmap",
+                     "use_mlock",
+                     "pooling"});
   fields.require("model");
   LoadCall call;
   predict::LoadConfig& config = call.request.config;

@@ -36,8 +36,8 @@ awaitable<void> list_models(const ApiContext& context, net::Exchange& exchange) 
 using LoadReport = std::variant<double, Result<predict::LoadedModel>>;
 using LoadReports = predict::EventQueue<LoadReport>;
 
-awaitable<void> run_load(const ApiContext& context, predict::ModelLoadRequest request, std::shared_ptr<LoadReports> reports,
-                         std::stop_token stop) {
+awaitable<void> run_load(const ApiContext& context, predict::ModelLoadRequest request,
+                         std::shared_ptr<LoadReports> reports, std::stop_token stop) {
   auto progress = [reports](double fraction) {
     if (!reports->full()) reports->push_now(fraction);
   };

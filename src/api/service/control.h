@@ -35,7 +35,7 @@ struct ServiceControl {
   std::function<HttpListenerState()> http_state;
   std::function<boost::asio::awaitable<Result<HttpListenerState>>(HttpListenerRequest)> http_start;
   std::function<boost::asio::awaitable<Result<HttpListenerState>>()> http_stop;
-  std::function<void()> shut_down;          // returns at once; the program then drains and ends
+  std::function<void()> shut_down;           // returns at once; the program then drains and ends
   std::function<json::Value()> description;  // the body of GET /api/v1/server
 };
 

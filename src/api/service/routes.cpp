@@ -13,7 +13,8 @@ using boost::asio::awaitable;
 std::optional<Error> refuse_unless_control(const net::Exchange& exchange) {
   if (exchange.request().listener == kControlListener && exchange.request().loopback) return std::nullopt;
   return Error{ErrorCode::kPermissionDenied,
-               "The service is controlled on its control port, which `lms` uses; this listener serves models only", {}};
+               "The service is controlled on its control port, which `lms` uses; this listener serves models only",
+               {}};
 }
 
 json::Value listener_json(const HttpListenerState& state) {

@@ -2,8 +2,8 @@
 // server's state, and, on the control listener alone, its HTTP listener and its end.
 #pragma once
 
-#include "api/service/control.h"
 #include "api/context.h"
+#include "api/service/control.h"
 #include "net/router.h"
 
 namespace atelier::api::service {

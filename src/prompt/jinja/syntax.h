@@ -21,14 +21,15 @@ struct TestInfo;
 // Every method of Python's types that a template may call.
 #define ATELIER_JINJA_METHODS(X)                                                                                      \
   X(capitalize)                                                                                                       \
-  X(casefold) X(center) X(count) X(endswith) X(expandtabs) X(find) X(format) X(format_map) X(index) X(isalnum)        \
-      X(isalpha) X(isascii) X(isdecimal) X(isdigit) X(isidentifier) X(islower) X(isnumeric) X(isprintable) X(isspace) \
-          X(istitle) X(isupper) X(join) X(ljust) X(lower) X(lstrip) X(partition) X(removeprefix) X(removesuffix)      \
-              X(replace) X(rfind) X(rindex) X(rjust) X(rpartition) X(rsplit) X(rstrip) X(split) X(splitlines)         \
-                  X(startswith) X(strip) X(swapcase) X(title) X(upper) X(zfill) X(items) X(keys) X(values) X(get)     \
-                      X(copy) X(bit_length) X(bit_count) X(conjugate) X(is_integer) X(cycle) X(changed) X(next)       \
-                          X(reset) X(append) X(clear) X(extend) X(insert) X(pop) X(popitem) X(remove) X(reverse)      \
-                              X(setdefault) X(sort) X(update)
+  X(casefold)                                                                                                         \
+  X(center) X(count) X(endswith) X(expandtabs) X(find) X(format) X(format_map) X(index) X(isalnum) X(isalpha)         \
+      X(isascii) X(isdecimal) X(isdigit) X(isidentifier) X(islower) X(isnumeric) X(isprintable) X(isspace) X(istitle) \
+          X(isupper) X(join) X(ljust) X(lower) X(lstrip) X(partition) X(removeprefix) X(removesuffix) X(replace)      \
+              X(rfind) X(rindex) X(rjust) X(rpartition) X(rsplit) X(rstrip) X(split) X(splitlines) X(startswith)      \
+                  X(strip) X(swapcase) X(title) X(upper) X(zfill) X(items) X(keys) X(values) X(get) X(copy)           \
+                      X(bit_length) X(bit_count) X(conjugate) X(is_integer) X(cycle) X(changed) X(next) X(reset)      \
+                          X(append) X(clear) X(extend) X(insert) X(pop) X(popitem) X(remove) X(reverse) X(setdefault) \
+                              X(sort) X(update)
 
 enum class Method : std::uint8_t {
   kNone,
