@@ -191,16 +191,19 @@ def start_atelier(args, model, folder):
     answer = response.read()
     if response.status != 200:
         sys.exit(f"bench: Atelier did not load the model: {answer!r}")
-    return target, process, home
+    return target, process
 
 
-def kernels_used(home):
-    """The plug-in that our engine picked, as its log names it: the peer gets the same."""
-    for log in (home / "server-logs").glob("*"):
-        found = re.search(r"loaded CPU backend from (\S+\.so)", log.read_text(errors="replace"))
-        if found:
-            return found.group(1)
-    return None
+def kernels_used(server):
+    """The CPU plug-in that our engine picked, as its memory map names it: the peer gets the same."""
+    for status in pathlib.Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            if f"\nPPid:\t{server.pid}\n" not in status.read_text():
+                continue
+            found = re.search(r"/(libggml-cpu-[^/\s]+\.so)$", (status.parent / "maps").read_text(), re.MULTILINE)
+            if found:
+                return found.group(1)
+    sys.exit("bench: the engine has no CPU plug-in mapped, so the peer cannot be given the same kernels")
 
 
 def start_llama_server(args, model, folder, plug_in):
@@ -211,9 +214,7 @@ def start_llama_server(args, model, folder, plug_in):
     log = folder / "llama-server.log"
     command = [loader, "--library-path", f"{libraries}:{libraries}/llama", root / "usr/bin/llama-server", "-m", model,
                "-c", str(args.context * 4), "-np", "4", "-t", str(args.threads), "--port", str(port), "--host", "127.0.0.1"]
-    environment = dict(os.environ)
-    if plug_in:
-        environment["GGML_BACKEND_PATH"] = plug_in
+    environment = dict(os.environ, GGML_BACKEND_PATH=str(libraries / "ggml/backends0" / plug_in))
     process = subprocess.Popen([str(part) for part in command], stdout=open(log, "w"), stderr=subprocess.STDOUT,
                                env=environment)
     wait_until_healthy(port, process, "llama-server", log)
@@ -277,9 +278,9 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="atelier-bench-"))
     processes = []
     try:
-        ours, process, home = start_atelier(args, model.resolve(), folder)
+        ours, process = start_atelier(args, model.resolve(), folder)
         processes.append(process)
-        theirs, process = start_llama_server(args, model.resolve(), folder, kernels_used(home))
+        theirs, process = start_llama_server(args, model.resolve(), folder, kernels_used(process))
         processes.append(process)
         rows = measure(args, [ours, theirs])
     finally:
