@@ -53,6 +53,7 @@ int main(int argc, char** argv) {
   serve->footer("Example:\n  atelier serve --port 1234");
   CLI::App* service =
       app.add_subcommand("service", "Run the service without its HTTP listener; `lms` opens that on demand");
+  service->add_flag("--log-to-console", options.log_to_console, "Write the log to standard error as well");
   service->add_flag("--end-with-http", options.end_with_http, "End when the HTTP listener is closed");
   service->add_flag("--allow-unauthenticated", options.allow_unauthenticated,
                     "Permit addresses that other machines can reach, although nobody has to log in");

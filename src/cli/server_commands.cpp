@@ -232,7 +232,7 @@ int run_daemon_run(Shell& shell) {
   }
   const std::string program = shell.environment.server_program.string();
   ::setenv("ATELIER_HOME", shell.environment.home.c_str(), 1);
-  ::execl(program.c_str(), program.c_str(), "service", static_cast<char*>(nullptr));
+  ::execl(program.c_str(), program.c_str(), "service", "--log-to-console", static_cast<char*>(nullptr));
   shell.console.error(fmt::format("Cannot run {}: {}.", program, std::strerror(errno)));
   return 1;
 }
