@@ -95,7 +95,8 @@ describe('an engine that is killed', () => {
   });
 });
 
-// The script would go on for ever: only a cancel can end these.
+// The script would go on for ever: only a cancel can end these. (A real model would end by itself at its context, and the
+// test could not fail; that the real engine obeys a cancel within a step is shown in tests/engine.)
 describe('a client that goes away', () => {
   const question = [{ role: 'user', content: 'go on' }];
   const idle = (server) => server.untilInstances((instances) => instances.every((instance) => instance.queued === 0));
