@@ -86,10 +86,6 @@ prompt::SpecialTokens special_tokens(const models::ModelEntry& entry) {
   return special;
 }
 
-Result<prompt::ChatTemplate> compile_own_template(const models::ModelEntry& entry) {
-  return prompt::ChatTemplate::compile(entry.chat_template, special_tokens(entry));
-}
-
 // Keeps the first dimensions and brings the rest back to length 1.
 void shorten(std::vector<float>& vector, std::uint32_t dimensions) {
   vector.resize(dimensions);
@@ -335,12 +331,8 @@ const ModelService::CompiledTemplate& ModelService::compiled_template(const mode
   const bool fresh = (cached.compiled || cached.error) && cached.source == entry.chat_template;
   if (fresh) return cached;
   cached = CompiledTemplate{entry.chat_template, nullptr, std::nullopt};
-  if (entry.chat_template.empty()) {
-    log::warn("'{}' has no chat template; ChatML is used for it", entry.key);
-    cached.compiled = std::make_shared<const prompt::ChatTemplate>(prompt::ChatTemplate::chatml(special_tokens(entry)));
-    return cached;
-  }
-  auto compiled = compile_own_template(entry);
+  if (entry.chat_template.empty()) log::warn("'{}' has no chat template; ChatML is used for it", entry.key);
+  auto compiled = compile_chat_template(entry);
   if (!compiled) {
     cached.error =
         Error{ErrorCode::kInvalidRequest,
@@ -354,9 +346,14 @@ const ModelService::CompiledTemplate& ModelService::compiled_template(const mode
   return cached;
 }
 
+Result<prompt::ChatTemplate> compile_chat_template(const models::ModelEntry& entry) {
+  if (entry.chat_template.empty()) return prompt::ChatTemplate::chatml(special_tokens(entry));
+  return prompt::ChatTemplate::compile(entry.chat_template, special_tokens(entry));
+}
+
 bool trained_for_tool_use(const models::ModelEntry& entry) {
   if (entry.type == models::ModelType::kEmbedding || entry.chat_template.empty()) return false;
-  const auto compiled = compile_own_template(entry);
+  const auto compiled = compile_chat_template(entry);
   return compiled && compiled->capabilities().supports_tools;
 }
 

@@ -90,6 +90,10 @@ struct LoadObserver {
 // (models::CatalogOptions::trained_for_tool_use). Any thread.
 bool trained_for_tool_use(const models::ModelEntry& entry);
 
+// The template that a model's prompts are made with: the one of model.yaml, else the file's own, else ChatML. Costs some
+// milliseconds; ModelService::chat_template remembers what it gave. Any thread.
+Result<prompt::ChatTemplate> compile_chat_template(const models::ModelEntry& entry);
+
 class ModelService {
  public:
   // The catalog and the instances must outlive the service. `pool` runs file work, one piece at a time.
