@@ -182,7 +182,7 @@ TEST(Chat, ATemplateThatHidesTheLastMessageCannotContinueIt) {
 }
 
 TEST(Chat, ToolsCallsAndResultsAreFoundByProbing) {
-  const TemplateCapabilities& can = compiled(std::string(kTools)).capabilities();
+  const TemplateCapabilities can = compiled(std::string(kTools)).capabilities();
   EXPECT_TRUE(can.supports_tools);
   EXPECT_TRUE(can.supports_tool_calls);
   EXPECT_TRUE(can.supports_parallel_calls);
