@@ -7,6 +7,7 @@
 
 #include "app/build_id.h"
 #include "app/service.h"
+#include "app/template_command.h"
 #include "base/paths.h"
 #include "runtime/instances.h"
 
@@ -30,7 +31,8 @@ bool allowed_by_environment() {
 int main(int argc, char** argv) {
   CLI::App app(
       "Atelier: open-weight models on your own machine, behind the APIs that your programs already use.\n"
-      "Most people use `lms`, which starts this program when it is needed.");
+      "Most people use `lms`, which starts this program when it is needed.",
+      "atelier");
   app.require_subcommand(0, 1);
   bool version = false;
   bool build = false;
@@ -57,7 +59,14 @@ int main(int argc, char** argv) {
   service->add_flag("--end-with-http", options.end_with_http, "End when the HTTP listener is closed");
   service->add_flag("--allow-unauthenticated", options.allow_unauthenticated,
                     "Permit addresses that other machines can reach, although nobody has to log in");
-  CLI11_PARSE(app, argc, argv);
+  const atelier::app::TemplateCommand template_command(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& problem) {
+    const bool failed = problem.get_exit_code() != static_cast<int>(CLI::ExitCodes::Success);
+    if (failed && template_command.named()) return template_command.usage_error(problem.what());
+    return app.exit(problem);
+  }
 
   if (version) {
     fmt::print("atelier {}\n", ATELIER_VERSION);
@@ -77,6 +86,7 @@ int main(int argc, char** argv) {
     return atelier::app::run_service(options);
   }
   if (service->parsed()) return atelier::app::run_service(options);
+  if (template_command.named()) return template_command.run();
   fmt::print("{}", app.help());
   return 0;
 }

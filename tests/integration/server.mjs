@@ -139,6 +139,7 @@ export async function run(file, args, { env = {}, input, shell } = {}) {
   let stderr = '';
   child.stdout.on('data', (data) => { stdout += data; });
   child.stderr.on('data', (data) => { stderr += data; });
+  child.stdin.on('error', () => {}); // a program may end without reading what it is given
   child.stdin.end(input ?? '');
   const [code, signal] = await once(child, 'close');
   return { code: code ?? signal, stdout, stderr };

@@ -165,6 +165,26 @@ TEST(JinjaBudget, DepthIsBounded) {
             ErrorKind::kBudget);
 }
 
+TEST(CivilTimeTest, ReadsIsoTimes) {
+  const auto read = [](std::string_view text) {
+    const auto time = CivilTime::parse(text);
+    return time ? format_time("%Y-%m-%d %H:%M:%S.%f", *time) : "refused";
+  };
+  EXPECT_EQ(read("2025-03-09"), "2025-03-09 00:00:00.000000");
+  EXPECT_EQ(read("2025-03-09T14:05"), "2025-03-09 14:05:00.000000");
+  EXPECT_EQ(read("2025-03-09 14:05:07"), "2025-03-09 14:05:07.000000");
+  EXPECT_EQ(read("2025-03-09T14:05:07.0420019"), "2025-03-09 14:05:07.042001");
+  EXPECT_EQ(read("2024-02-29T23:59:59Z"), "2024-02-29 23:59:59.000000");
+  EXPECT_EQ(read("2024-02-29T23:59:59.5-08:30"), "2024-02-29 23:59:59.500000");
+  EXPECT_EQ(read("1001-01-01T00:00+01"), "1001-01-01 00:00:00.000000");
+  for (const char* wrong :
+       {"", "now", "2025-3-9", "2025-02-29", "2025-13-01", "0000-01-01", "2025-03-09T", "2025-03-09T14",
+        "2025-03-09T24:00", "2025-03-09T14:60", "2025-03-09T14:05:60", "2025-03-09T14:05:07.", "2025-03-09T14:05 UTC",
+        "2025-03-09T14:05+1", "2025-03-09T14:05Z+01:00", "2025-03-09T14:05:07 ", "+025-03-09", "20250309"}) {
+    EXPECT_EQ(read(wrong), "refused") << wrong;
+  }
+}
+
 TEST(Jinja, OneTemplateServesManyThreads) {
   const auto parsed = Template::parse(
       "{% macro m(x) %}<{{ x|upper }}>{% endmacro %}{% for w in words %}{{ m(w) }}{{ 'é' ~ w|length }}{% endfor %}");

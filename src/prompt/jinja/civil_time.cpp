@@ -22,6 +22,83 @@ CivilTime CivilTime::from(std::chrono::local_time<std::chrono::microseconds> tim
   return result;
 }
 
+namespace {
+
+// Reads an ISO time from left to right; each step is false where the text does not go on as it should.
+class TimeReader {
+ public:
+  explicit TimeReader(std::string_view text) : rest_(text) {}
+
+  bool done() const { return rest_.empty(); }
+  bool sign(std::string_view any_of) {
+    if (rest_.empty() || any_of.find(rest_.front()) == std::string_view::npos) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+  bool digits(std::size_t count, int least, int most, int& value) {
+    if (rest_.size() < count) return false;
+    value = 0;
+    for (const char c : rest_.substr(0, count)) {
+      if (c < '0' || c > '9') return false;
+      value = value * 10 + (c - '0');
+    }
+    rest_.remove_prefix(count);
+    return value >= least && value <= most;
+  }
+  // Digits after the point, as microseconds; more than six are cut off.
+  bool fraction(int& microseconds) {
+    std::size_t length = 0;
+    int scale = 100'000;
+    microseconds = 0;
+    for (; length < rest_.size() && rest_[length] >= '0' && rest_[length] <= '9'; ++length, scale /= 10) {
+      microseconds += (rest_[length] - '0') * scale;
+    }
+    rest_.remove_prefix(length);
+    return length > 0;
+  }
+
+ private:
+  std::string_view rest_;
+};
+
+bool read_offset(TimeReader& in) {
+  if (in.done()) return true;
+  if (in.sign("Zz")) return in.done();
+  int hours = 0, minutes = 0;
+  if (!in.sign("+-") || !in.digits(2, 0, 23, hours)) return false;
+  if (in.done()) return true;
+  (void)in.sign(":");
+  return in.digits(2, 0, 59, minutes) && in.done();
+}
+
+bool read_time(TimeReader& in, CivilTime& time) {
+  if (!in.digits(4, 1, 9999, time.year) || !in.sign("-") || !in.digits(2, 1, 12, time.month) || !in.sign("-") ||
+      !in.digits(2, 1, 31, time.day)) {
+    return false;
+  }
+  const std::chrono::year_month_day date(std::chrono::year(time.year),
+                                         std::chrono::month(static_cast<unsigned>(time.month)),
+                                         std::chrono::day(static_cast<unsigned>(time.day)));
+  if (!date.ok()) return false;
+  if (in.done()) return true;
+  if (!in.sign("Tt ") || !in.digits(2, 0, 23, time.hour) || !in.sign(":") || !in.digits(2, 0, 59, time.minute)) {
+    return false;
+  }
+  if (in.sign(":") && !in.digits(2, 0, 59, time.second)) return false;
+  if (in.sign(".,") && !in.fraction(time.microsecond)) return false;
+  return read_offset(in);
+}
+
+}  // namespace
+
+Result<CivilTime> CivilTime::parse(std::string_view text) {
+  TimeReader in(text);
+  CivilTime time;
+  if (read_time(in, time)) return time;
+  return fail(ErrorCode::kInvalidRequest,
+              "'" + std::string(text.substr(0, 64)) + "' is no time; write it as 2025-03-09 or 2025-03-09T14:05:07");
+}
+
 namespace jinja {
 namespace {
 

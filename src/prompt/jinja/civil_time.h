@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
+
 namespace atelier::prompt {
 
 struct CivilTime {
@@ -17,6 +19,9 @@ struct CivilTime {
   int microsecond = 0;
 
   static CivilTime from(std::chrono::local_time<std::chrono::microseconds> time);
+  // "2025-03-09", "2025-03-09T14:05", "2025-03-09 14:05:07.5": a date with or without a time of day, years 1 to 9999.
+  // A "Z" or an offset at the end is allowed and changes nothing: the fields are taken as they are written.
+  static Result<CivilTime> parse(std::string_view text);
 };
 
 namespace jinja {
