@@ -188,7 +188,7 @@ TEST(Chat, ToolsCallsAndResultsAreFoundByProbing) {
   EXPECT_TRUE(can.supports_parallel_calls);
   EXPECT_TRUE(can.supports_tool_responses);
   EXPECT_FALSE(can.arguments_as_text);
-  const TemplateCapabilities& cannot = compiled(std::string(kStrict)).capabilities();
+  const TemplateCapabilities cannot = compiled(std::string(kStrict)).capabilities();
   EXPECT_FALSE(cannot.supports_tools);
   EXPECT_FALSE(cannot.supports_tool_calls);
   EXPECT_FALSE(cannot.supports_tool_responses);
