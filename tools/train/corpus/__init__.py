@@ -1,0 +1,1 @@
+"""The training text: dialogues made from templates, seeded. mix.dialogue(rng) gives one."""

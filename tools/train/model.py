@@ -1,0 +1,215 @@
+"""The model, GGUF's "llama" in small: shape and parameters, a plain torch version, and a faster one for processors.
+
+Normalisation has no learnt factors: each is followed by a matrix that can hold them. Rotary positions turn neighbouring
+pairs, so that the GGUF needs no permutation. Token vectors and output are the same matrix.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+
+
+@dataclass
+class Shape:
+    vocabulary: int = 3072
+    width: int = 256
+    layers: int = 8
+    heads: int = 4
+    kv_heads: int = 2
+    head: int = 64
+    inner: int = 768
+    context: int = 2048
+    rope_base: float = 10000.0
+
+    def dict(self):
+        return asdict(self)
+
+
+def new_parameters(shape, seed):
+    g = torch.Generator().manual_seed(seed)
+
+    def matrix(rows, columns, scale=1.0):
+        return torch.randn(rows, columns, generator=g) * (scale / math.sqrt(columns))
+
+    p = {"embed": torch.randn(shape.vocabulary, shape.width, generator=g) * 0.05}
+    for i in range(shape.layers):
+        p[f"{i}.q"] = matrix(shape.heads * shape.head, shape.width)
+        p[f"{i}.k"] = matrix(shape.kv_heads * shape.head, shape.width)
+        p[f"{i}.v"] = matrix(shape.kv_heads * shape.head, shape.width)
+        p[f"{i}.o"] = matrix(shape.width, shape.heads * shape.head, 0.1)
+        p[f"{i}.gate"] = matrix(shape.inner, shape.width)
+        p[f"{i}.up"] = matrix(shape.inner, shape.width)
+        p[f"{i}.down"] = matrix(shape.width, shape.inner, 0.1)
+    return p
+
+
+def rope_table(shape):
+    """[context, head]: cosine and sine alternating, one pair for each pair of channels."""
+    inverse = shape.rope_base ** (-torch.arange(0, shape.head, 2).float() / shape.head)
+    angles = torch.arange(shape.context).float()[:, None] * inverse
+    return torch.stack((angles.cos(), angles.sin()), -1).reshape(shape.context, shape.head).contiguous()
+
+
+def norm(x):
+    return x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-5)
+
+
+def _rope(x, table):
+    c, s = table[:x.shape[2], 0::2], table[:x.shape[2], 1::2]
+    a, b = x[..., 0::2], x[..., 1::2]
+    return torch.stack((a * c - b * s, a * s + b * c), -1).flatten(-2)
+
+
+def plain_forward(p, shape, ids, table, dtype=torch.float32):
+    """Hidden states after the last normalisation, [b, t, width]. Any device; differentiable."""
+    b, t = ids.shape
+    x = p["embed"][ids]
+    group = shape.heads // shape.kv_heads
+    mask = None
+    for i in range(shape.layers):
+        h = norm(x).to(dtype)
+
+        def heads(name, n):
+            return (h @ p[f"{i}.{name}"].to(dtype).t()).view(b, t, n, shape.head).transpose(1, 2)
+
+        q, k, v = heads("q", shape.heads), heads("k", shape.kv_heads), heads("v", shape.kv_heads)
+        q, k = _rope(q.float(), table).to(dtype), _rope(k.float(), table).to(dtype)
+        k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
+        if hasattr(F, "scaled_dot_product_attention"):
+            o = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        else:
+            if mask is None:
+                mask = torch.full((t, t), -1e30, device=ids.device).triu(1)
+            o = torch.softmax((q @ k.transpose(-1, -2)).float() / math.sqrt(shape.head) + mask, -1).to(dtype) @ v
+        x = x + (o.transpose(1, 2).reshape(b, t, -1) @ p[f"{i}.o"].to(dtype).t()).float()
+        h = norm(x).to(dtype)
+        a = F.silu(h @ p[f"{i}.gate"].to(dtype).t()) * (h @ p[f"{i}.up"].to(dtype).t())
+        x = x + (a @ p[f"{i}.down"].to(dtype).t()).float()
+    return norm(x).to(dtype)
+
+
+def plain_gradients(p, shape, batch, table, dtype=torch.bfloat16):
+    """Gradients into p's .grad, and the sums of cross_entropy. For GPUs, and to check the faster one against."""
+    ids, targets, weights, full, rows = (batch[k] for k in ("ids", "targets", "weights", "full", "rows"))
+    hidden = plain_forward(p, shape, ids, table, dtype).flatten(0, 1)[rows]
+    logits = (hidden @ p["embed"].to(dtype).t()).float()
+    losses = F.cross_entropy(logits, targets.long(), reduction="none")
+    loss = (losses * weights).sum()
+    loss.backward()
+    hits = (logits.argmax(-1) == targets) & (full > 0)
+    return torch.stack((loss.detach(), (losses.detach() * full).sum(), hits.sum(), full.sum())).double()
+
+
+class FastModel:
+    """Forward and backward by hand for one thread, with bf16 products and the kernels of kernels.c."""
+
+    def __init__(self, shape, kernels):
+        self.s, self.k = shape, kernels
+        self.table = rope_table(shape)
+
+    def weights(self, p):
+        """bf16 copies in the layout that the products want, made once a step and shared by the threads."""
+        w = {"embed": p["embed"], "embed16": p["embed"].bfloat16()}
+        for i in range(self.s.layers):
+            w[f"{i}.qkv"] = torch.cat((p[f"{i}.q"], p[f"{i}.k"], p[f"{i}.v"])).bfloat16()
+            w[f"{i}.gu"] = torch.cat((p[f"{i}.gate"], p[f"{i}.up"])).bfloat16()
+            w[f"{i}.o"] = p[f"{i}.o"].bfloat16()
+            w[f"{i}.down"] = p[f"{i}.down"].bfloat16()
+        return w
+
+    def gradients(self, w, g, batch):
+        """Adds the gradients of a micro-batch to g (fp32, named as in weights()); returns the sums of cross_entropy."""
+        s, k, bf = self.s, self.k, torch.bfloat16
+        b, t = batch["ids"].shape
+        n, d, h, f = b * t, s.width, s.head, s.inner
+        group = s.heads // s.kv_heads
+        scale = 1.0 / math.sqrt(h)
+        ids = batch["ids"].to(torch.int32).contiguous()
+        x = torch.empty(n, d)
+        k.embed(w["embed"], ids, x, n, d)
+        delta, kept = None, []
+        for i in range(s.layers):
+            h1, r1 = torch.empty(n, d, dtype=bf), torch.empty(n)
+            k.add_norm(x, delta, h1, r1, n, d)
+            qkv = h1 @ w[f"{i}.qkv"].t()
+            q = torch.empty(b * s.kv_heads, group * t, h, dtype=bf)
+            key, v = torch.empty(b * s.kv_heads, t, h, dtype=bf), torch.empty(b * s.kv_heads, t, h, dtype=bf)
+            k.split_heads(qkv, q, key, v, self.table, b, t, s.heads, s.kv_heads, h)
+            p = torch.bmm(q, key.transpose(1, 2))
+            k.causal_softmax(p, b * s.heads * t, t, scale)
+            o = torch.bmm(p, v)
+            om = torch.empty(n, s.heads * h, dtype=bf)
+            k.join_heads(o, om, b, t, s.heads, h)
+            delta = om @ w[f"{i}.o"].t()
+            h2, r2 = torch.empty(n, d, dtype=bf), torch.empty(n)
+            k.add_norm(x, delta, h2, r2, n, d)
+            gu = h2 @ w[f"{i}.gu"].t()
+            a = torch.empty(n, f, dtype=bf)
+            k.swiglu(gu, a, n, f)
+            delta = a @ w[f"{i}.down"].t()
+            kept.append((h1, r1, q, key, v, p, om, h2, r2, gu, a))
+        hf, rf = torch.empty(n, d, dtype=bf), torch.empty(n)
+        k.add_norm(x, delta, hf, rf, n, d)
+        rows = batch["rows"]
+        m = rows.numel()
+        hs = torch.empty(m, d, dtype=bf)
+        k.gather(hf, rows, hs, m, d)
+        logits = hs @ w["embed16"].t()
+        sums = torch.zeros(4, dtype=torch.float64)
+        k.cross_entropy(logits, batch["targets"], batch["weights"], batch["full"], sums, m, s.vocabulary)
+        self._add(g["embed"], logits.t() @ hs)
+        dhs = logits @ w["embed16"]
+        dh = torch.zeros(n, d, dtype=bf)
+        k.scatter(dh, rows, dhs, m, d)
+        dx, dx16 = torch.zeros(n, d), torch.empty(n, d, dtype=bf)
+        k.norm_back(dx, dx16, dh, hf, rf, n, d)
+        for i in reversed(range(s.layers)):
+            h1, r1, q, key, v, p, om, h2, r2, gu, a = kept.pop()
+            self._add(g[f"{i}.down"], dx16.t() @ a)
+            da = dx16 @ w[f"{i}.down"]
+            dgu = torch.empty(n, 2 * f, dtype=bf)
+            k.swiglu_back(gu, da, dgu, n, f)
+            self._add(g[f"{i}.gu"], dgu.t() @ h2)
+            dh = dgu @ w[f"{i}.gu"]
+            k.norm_back(dx, dx16, dh, h2, r2, n, d)
+            self._add(g[f"{i}.o"], dx16.t() @ om)
+            dom = dx16 @ w[f"{i}.o"]
+            do = torch.empty(b * s.kv_heads, group * t, h, dtype=bf)
+            k.part_heads(dom, do, b, t, s.heads, h)
+            dp = torch.bmm(do, v.transpose(1, 2))
+            dv = torch.bmm(p.transpose(1, 2), do)
+            k.causal_softmax_back(p, dp, b * s.heads * t, t, scale)
+            dq = torch.bmm(dp, key)
+            dk = torch.bmm(dp.transpose(1, 2), q)
+            dqkv = torch.empty(n, (s.heads + 2 * s.kv_heads) * h, dtype=bf)
+            k.join_heads_back(dqkv, dq, dk, dv, self.table, b, t, s.heads, s.kv_heads, h)
+            self._add(g[f"{i}.qkv"], dqkv.t() @ h1)
+            dh = dqkv @ w[f"{i}.qkv"]
+            k.norm_back(dx, dx16, dh, h1, r1, n, d)
+        k.embed_back(g["embed"], ids, dx, n, d)
+        return sums
+
+    def _add(self, total, part):
+        self.k.accumulate(total, part.contiguous(), part.numel())
+
+    def new_gradients(self):
+        s = self.s
+        g = {"embed": torch.zeros(s.vocabulary, s.width)}
+        for i in range(s.layers):
+            g[f"{i}.qkv"] = torch.zeros((s.heads + 2 * s.kv_heads) * s.head, s.width)
+            g[f"{i}.gu"] = torch.zeros(2 * s.inner, s.width)
+            g[f"{i}.o"] = torch.zeros(s.width, s.heads * s.head)
+            g[f"{i}.down"] = torch.zeros(s.width, s.inner)
+        return g
+
+    def named(self, g):
+        """The gradients under the parameters' names."""
+        s, out = self.s, {"embed": g["embed"]}
+        for i in range(s.layers):
+            sizes = (s.heads * s.head, s.kv_heads * s.head, s.kv_heads * s.head)
+            out[f"{i}.q"], out[f"{i}.k"], out[f"{i}.v"] = g[f"{i}.qkv"].split(sizes)
+            out[f"{i}.gate"], out[f"{i}.up"] = g[f"{i}.gu"].split(s.inner)
+            out[f"{i}.o"], out[f"{i}.down"] = g[f"{i}.o"], g[f"{i}.down"]
+        return out
