@@ -16,10 +16,6 @@ if(ATELIER_FUZZ)
   # Coverage for libFuzzer in every room; the targets of tests/fuzz link its main().
   target_compile_options(atelier_compiler INTERFACE -fsanitize=fuzzer-no-link)
 endif()
-if(ATELIER_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # GCC's manual: sanitizers make this warning speak of variables that are set (instrumentation hides the assignment).
-  target_compile_options(atelier_compiler INTERFACE -Wno-maybe-uninitialized)
-endif()
 if(ATELIER_SANITIZE)
   target_compile_options(atelier_compiler INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=undefined
                          -fno-omit-frame-pointer -O1)

@@ -188,8 +188,9 @@ void append_integer(TextBuilder& out, const Value& value, const Specification& s
         break;
       default: fail_specification(source);
     }
+    const std::string_view numerals = spec.type == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
     do {
-      digits.insert(digits.begin(), (spec.type == 'X' ? "0123456789ABCDEF" : "0123456789abcdef")[magnitude % base]);
+      digits.insert(digits.begin(), numerals[magnitude % base]);
       magnitude /= base;
     } while (magnitude != 0);
     if (base != 10) {
