@@ -111,12 +111,12 @@ class FastModel:
 
     def weights(self, p):
         """bf16 copies in the layout that the products want, made once a step and shared by the threads."""
-        w = {"embed": p["embed"], "embed16": p["embed"].bfloat16()}
+        w = {"embed": p["embed"], "embed16": self.k.right_operands(p["embed"].bfloat16())}
         for i in range(self.s.layers):
-            w[f"{i}.qkv"] = torch.cat((p[f"{i}.q"], p[f"{i}.k"], p[f"{i}.v"])).bfloat16()
-            w[f"{i}.gu"] = torch.cat((p[f"{i}.gate"], p[f"{i}.up"])).bfloat16()
-            w[f"{i}.o"] = p[f"{i}.o"].bfloat16()
-            w[f"{i}.down"] = p[f"{i}.down"].bfloat16()
+            w[f"{i}.qkv"] = self.k.right_operands(torch.cat((p[f"{i}.q"], p[f"{i}.k"], p[f"{i}.v"])).bfloat16())
+            w[f"{i}.gu"] = self.k.right_operands(torch.cat((p[f"{i}.gate"], p[f"{i}.up"])).bfloat16())
+            w[f"{i}.o"] = self.k.right_operands(p[f"{i}.o"].bfloat16())
+            w[f"{i}.down"] = self.k.right_operands(p[f"{i}.down"].bfloat16())
         return w
 
     def gradients(self, w, g, batch):
@@ -133,7 +133,7 @@ class FastModel:
         for i in range(s.layers):
             h1, r1 = torch.empty(n, d, dtype=bf), torch.empty(n)
             k.add_norm(x, delta, h1, r1, n, d)
-            qkv = h1 @ w[f"{i}.qkv"].t()
+            qkv = k.product(h1, w[f"{i}.qkv"])
             q = torch.empty(b * s.kv_heads, group * t, h, dtype=bf)
             key, v = torch.empty(b * s.kv_heads, t, h, dtype=bf), torch.empty(b * s.kv_heads, t, h, dtype=bf)
             k.split_heads(qkv, q, key, v, self.table, b, t, s.heads, s.kv_heads, h)
@@ -142,40 +142,41 @@ class FastModel:
             o = torch.bmm(p, v)
             om = torch.empty(n, s.heads * h, dtype=bf)
             k.join_heads(o, om, b, t, s.heads, h)
-            delta = om @ w[f"{i}.o"].t()
+            delta = k.product(om, w[f"{i}.o"])
             h2, r2 = torch.empty(n, d, dtype=bf), torch.empty(n)
             k.add_norm(x, delta, h2, r2, n, d)
-            gu = h2 @ w[f"{i}.gu"].t()
+            gu = k.product(h2, w[f"{i}.gu"])
             a = torch.empty(n, f, dtype=bf)
             k.swiglu(gu, a, n, f)
-            delta = a @ w[f"{i}.down"].t()
+            delta = k.product(a, w[f"{i}.down"])
             kept.append((h1, r1, q, key, v, p, om, h2, r2, gu, a))
         hf, rf = torch.empty(n, d, dtype=bf), torch.empty(n)
         k.add_norm(x, delta, hf, rf, n, d)
         rows = batch["rows"]
         m = rows.numel()
-        hs = torch.empty(m, d, dtype=bf)
+        hs = torch.zeros(m + -m % 16, d, dtype=bf)  # whole tiles
         k.gather(hf, rows, hs, m, d)
-        logits = hs @ w["embed16"].t()
+        logits = k.product(hs, w["embed16"])
         sums = torch.zeros(4, dtype=torch.float64)
         k.cross_entropy(logits, batch["targets"], batch["weights"], batch["full"], sums, m, s.vocabulary)
-        self._add(g["embed"], logits.t() @ hs)
-        dhs = logits @ w["embed16"]
+        logits[m:].zero_()
+        k.add_outer(g["embed"], logits, hs)
+        dhs = k.product_back(logits, w["embed16"])
         dh = torch.zeros(n, d, dtype=bf)
         k.scatter(dh, rows, dhs, m, d)
         dx, dx16 = torch.zeros(n, d), torch.empty(n, d, dtype=bf)
         k.norm_back(dx, dx16, dh, hf, rf, n, d)
         for i in reversed(range(s.layers)):
             h1, r1, q, key, v, p, om, h2, r2, gu, a = kept.pop()
-            self._add(g[f"{i}.down"], dx16.t() @ a)
-            da = dx16 @ w[f"{i}.down"]
+            k.add_outer(g[f"{i}.down"], dx16, a)
+            da = k.product_back(dx16, w[f"{i}.down"])
             dgu = torch.empty(n, 2 * f, dtype=bf)
             k.swiglu_back(gu, da, dgu, n, f)
-            self._add(g[f"{i}.gu"], dgu.t() @ h2)
-            dh = dgu @ w[f"{i}.gu"]
+            k.add_outer(g[f"{i}.gu"], dgu, h2)
+            dh = k.product_back(dgu, w[f"{i}.gu"])
             k.norm_back(dx, dx16, dh, h2, r2, n, d)
-            self._add(g[f"{i}.o"], dx16.t() @ om)
-            dom = dx16 @ w[f"{i}.o"]
+            k.add_outer(g[f"{i}.o"], dx16, om)
+            dom = k.product_back(dx16, w[f"{i}.o"])
             do = torch.empty(b * s.kv_heads, group * t, h, dtype=bf)
             k.part_heads(dom, do, b, t, s.heads, h)
             dp = torch.bmm(do, v.transpose(1, 2))
@@ -185,14 +186,11 @@ class FastModel:
             dk = torch.bmm(dp.transpose(1, 2), q)
             dqkv = torch.empty(n, (s.heads + 2 * s.kv_heads) * h, dtype=bf)
             k.join_heads_back(dqkv, dq, dk, dv, self.table, b, t, s.heads, s.kv_heads, h)
-            self._add(g[f"{i}.qkv"], dqkv.t() @ h1)
-            dh = dqkv @ w[f"{i}.qkv"]
+            k.add_outer(g[f"{i}.qkv"], dqkv, h1)
+            dh = k.product_back(dqkv, w[f"{i}.qkv"])
             k.norm_back(dx, dx16, dh, h1, r1, n, d)
         k.embed_back(g["embed"], ids, dx, n, d)
         return sums
-
-    def _add(self, total, part):
-        self.k.accumulate(total, part.contiguous(), part.numel())
 
     def new_gradients(self):
         s = self.s

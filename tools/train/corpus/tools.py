@@ -594,7 +594,7 @@ def _result(rng, need, action, obj, phrase, value):
             need.result = v
         else:
             need.result = json.dumps({key: v}, ensure_ascii=False)
-        phrase = "" if '"' in phrase or ":" in phrase or len(phrase) > 40 else " " + phrase.replace(" my ", " your ")
+        phrase = "" if not phrase or '"' in phrase or ":" in phrase or len(phrase) > 40 else " " + phrase.replace(" my ", " your ")
         need.answer = f"The {obj}{phrase} {'are' if obj.endswith('s') and not obj.endswith('ss') else 'is'} {text}.".replace(" ,", ",")
         return
     if action in ("search", "find", "list") and value in ("list", "code", "text"):
