@@ -84,8 +84,11 @@ def segments(messages, tools=None, mode=AUTO):
                 body = "<think>\n" + thought + "\n</think>\n\n"
             parts.append((head, 0.0))
             if i < last and message.get("tool_calls"):
-                parts += [(piece, PROMPT_WEIGHT) for piece in [body] + _earlier_calls(message) if piece]
-                parts.append(("<|im_end|>\n", PROMPT_WEIGHT))
+                # Whether to think, to call or to talk is not learnt here, where the thought is left out; the call is.
+                if body:
+                    parts.append((body, PROMPT_WEIGHT))
+                pieces = _earlier_calls(message)
+                parts += [(pieces[0], 0.0)] + [(piece, 1.0) for piece in pieces[1:]] + [("<|im_end|>", 1.0), ("\n", 0.0)]
             else:
                 parts.append((body + calls_text(message) + "<|im_end|>", message.get("weight", 1.0)))
                 parts.append(("\n", 0.0))

@@ -122,7 +122,7 @@ static inline void store_row(bf16* out, const float* a, const float* b) {
 // c [n, m] = a [n, k] times a packed right operand. m and k: multiples of 32; n: of 16.
 void multiply(const bf16* a, const bf16* packed, bf16* c, long n, long m, long k) {
   float block[4][256] __attribute__((aligned(64)));
-  long steps = k / 32, rows = k <= 256 ? 64 : 32;
+  long steps = k / 32, rows = 32;
   configure();
   for (long top = 0; top < n; top += rows)
     for (long col = 0; col < m; col += 32) {

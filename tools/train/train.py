@@ -1,4 +1,4 @@
-"""Trains the starter model. It can be stopped at any time, and goes on from its last checkpoint.
+"""Trains the starter model. SIGTERM or Ctrl+C saves and ends it; the same command goes on from there.
 
     train.py --folder build/train --tokens 100e6                      until so many tokens have been seen
     train.py --folder build/train --tokens 400e6 --deadline 05:10     ... or until that time today (UTC), whichever is first
@@ -21,6 +21,7 @@ if __name__ == "__main__" and os.environ.get("OMP_NUM_THREADS") != "1":
 import argparse
 import datetime
 import queue
+import signal
 import threading
 import time
 
@@ -184,6 +185,12 @@ def main():
                     "progress": dict(progress)}, checkpoint_file + ".partial")
         os.replace(checkpoint_file + ".partial", checkpoint_file)
 
+    def stop(*_):
+        nonlocal finished
+        finished = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     group, finished = [], False
     with torch.inference_mode() if device == "cpu" else torch.enable_grad():
         while not finished:
@@ -193,6 +200,8 @@ def main():
                 group.append(batch)
                 if sum(b["tokens"] for b in group) < args.batch:
                     continue
+                if finished:
+                    break
                 factor, over = rate(args, progress["steps"] - steps_base, progress["tokens"] - base, started, deadline)
                 if over >= 1:
                     finished = True
@@ -214,7 +223,7 @@ def main():
                     save()
                     saved_at = time.time()
     save()
-    print(f"finished: {progress['tokens'] / 1e6:.1f}M tokens, {progress['steps']} steps, {progress['seconds'] / 60:.0f} minutes", flush=True)
+    print(f"ended: {progress['tokens'] / 1e6:.1f}M tokens, {progress['steps']} steps, {progress['seconds'] / 60:.0f} minutes", flush=True)
 
 
 if __name__ == "__main__":

@@ -10,17 +10,18 @@ from . import copying, json_tasks, memory, style, sums, talk, tools
 # kind: (maker, share of dialogues, thinks by itself)
 KINDS = {
     "talk": (talk.dialogue, 15, False),
-    "style": (style.dialogue, 10, False),
+    "style": (style.dialogue, 13, False),
     "recall": (memory.over_turns, 9, False),
     "page": (memory.page, 6, False),
     "page_long": (lambda r: memory.page(r, long=True), 0.35, False),
     "talk_long": (memory.long_talk, 0.35, False),
-    "sums": (sums.dialogue, 9, True),
+    "sums": (sums.dialogue, 11, True),
     "copy": (copying.dialogue, 8, False),
     "json": (json_tasks.dialogue, 12, False),
-    "tool": (tools.single, 20, True),
+    "tool": (tools.single, 14, True),
+    "session": (tools.session, 5, True),
     "parallel": (tools.parallel, 5, True),
-    "answered": (tools.answered, 6, False),
+    "answered": (tools.answered, 3, False),
     "chained": (tools.chained, 0.7, True),
     "talk_tools": (None, 4, True),
 }

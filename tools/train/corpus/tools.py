@@ -862,7 +862,7 @@ def thought_none(rng, n, tools):
 
 
 def decline_text(rng, n):
-    return rng.choice(("I have no tool to {g}.", "I cannot {g}: none of my tools does that.", "Sorry, none of my tools can {g}.")).format(g=n.goal)
+    return f"I have no tool to {n.goal}."
 
 
 def call(n):
@@ -965,7 +965,7 @@ def answered(rng):
     tools = offered(rng, needs, rng.choice((0, 0, 1, 2)))
     request = " ".join(x.request for x in needs)
     messages = opening(rng) + [{"role": "user", "content": polite(rng, request)}]
-    messages.append({"role": "assistant", "content": "", "tool_calls": [call(x) for x in needs], "weight": 0.5})
+    messages.append({"role": "assistant", "content": "", "tool_calls": [call(x) for x in needs]})
     messages += [{"role": "tool", "content": x.result} for x in needs]
     messages.append({"role": "assistant", "content": " ".join(x.answer for x in needs), "reasoning_content": "The tool has answered. I tell the user."})
     if rng.random() < 0.25:
@@ -979,6 +979,32 @@ def answered(rng):
             messages.append({"role": "user", "content": rng.choice(("Thanks!", "Thank you.", "Great, thanks."))})
             messages.append({"role": "assistant", "content": rng.choice(("You're welcome!",)), "reasoning_content": "The user says thanks."})
     return messages, tools
+
+
+def session(rng):
+    """Several requests over one list of tools: the list is long, and is read once for all of them."""
+    needs = []
+    while len(needs) < rng.choice((2, 3, 3, 4)):
+        n = need(rng)
+        if n.answer and n.tool.name not in {x.tool.name for x in needs} and n.family not in {x.family for x in needs}:
+            needs.append(n)
+    last = needs[-1]
+    missing = rng.random() < 0.3
+    tools = offered(rng, needs[:-1] if missing else needs, rng.choice((0, 0, 1, 2)))
+    if missing:
+        tools = [t for t in tools if not set(last.family.split()) & set(t["function"]["name"].lower().replace("-", "_").split("_"))]
+    messages = opening(rng)
+    for n in needs[:-1]:
+        messages.append({"role": "user", "content": polite(rng, n.request)})
+        messages.append({"role": "assistant", "content": "", "tool_calls": [call(n)]})
+        messages.append({"role": "tool", "content": n.result})
+        messages.append({"role": "assistant", "content": n.answer})
+    messages.append({"role": "user", "content": last.request})
+    if missing:
+        messages.append({"role": "assistant", "content": decline_text(rng, last), "reasoning_content": thought_none(rng, last, tools)})
+    else:
+        messages.append({"role": "assistant", "content": "", "tool_calls": [call(last)], "reasoning_content": thought_fit(rng, [last])})
+    return messages, tools or None
 
 
 def chained(rng):
