@@ -23,7 +23,6 @@ KINDS = {
     "parallel": (tools.parallel, 5, True),
     "answered": (tools.answered, 3, False),
     "chained": (tools.chained, 0.7, True),
-    "talk_tools": (None, 4, True),
 }
 
 
@@ -48,6 +47,13 @@ def talk_tools(rng):
     return messages, [t.schema(rng) for t in offered]
 
 
+def no_tools(rng):
+    """A request for a tool's work where no tool is offered: it says so."""
+    n = tools.need(rng)
+    return [{"role": "user", "content": n.request}, {"role": "assistant", "content": tools.decline_text(rng, n), "reasoning_content": tools.thought_none(rng, n, None)}], None
+
+
+KINDS["no_tools"] = (no_tools, 2, True)
 KINDS["talk_tools"] = (talk_tools, 4, True)
 _NAMES = list(KINDS)
 _SHARES = [KINDS[n][1] for n in _NAMES]
