@@ -165,6 +165,17 @@ TEST(JinjaBudget, DepthIsBounded) {
             ErrorKind::kBudget);
 }
 
+TEST(Jinja, MarkedTextEscapesWhatIsAddedToIt) {
+  EXPECT_EQ(rendered("{{ '<a>' + ('<b>'|safe) ~ '<c>' }}"), "&lt;a&gt;<b><c>");
+  EXPECT_EQ(rendered("{{ ('<%s>'|safe) % '<' }}{{ ('<{}>'|safe).format('&') }}"), "<&lt;><&amp;>");
+  EXPECT_EQ(rendered("{{ ['<'|safe] }}{{ ('<'|e) is escaped }}{{ '<' is escaped }}"), "[Markup('<')]TrueFalse");
+  EXPECT_EQ(marked("{{ ('<'|safe) + x }}", R"({"x": "<y>"})"), "<«&lt;y&gt;»");
+}
+
+TEST(Jinja, LoopsMayHaveATargetThatIsNamedIn) {
+  EXPECT_EQ(rendered("{% for in in [1, 2] %}{{ in }}{% endfor %}"), "12");
+}
+
 TEST(CivilTimeTest, ReadsIsoTimes) {
   const auto read = [](std::string_view text) {
     const auto time = CivilTime::parse(text);

@@ -28,6 +28,37 @@ WEATHER = {
     },
 }
 CLOCK = {"type": "function", "function": {"name": "clock", "description": "The time", "parameters": {"type": "object", "properties": {}}}}
+# What tool definitions may hold: references, unions, constants, no parameters at all.
+LIBRARY = [
+    {
+        "type": "function",
+        "function": {
+            "name": "library.search-books",
+            "description": "Finds books.\nSecond line, with 'quotes' and <tags> & a \\ backslash.\n\n  Indented.  ",
+            "strict": True,
+            "parameters": {
+                "$defs": {"author": {"type": "object", "properties": {"name": {"type": "string"}, "friend": {"$ref": "#/$defs/author"}}}},
+                "type": "object",
+                "properties": {
+                    "author": {"$ref": "#/$defs/author", "description": "Who wrote it"},
+                    "year": {"anyOf": [{"type": "integer", "minimum": 1000}, {"type": "null"}], "default": None},
+                    "kind": {"type": ["string", "integer"], "enum": ["novel", 7, True, None, 1.5]},
+                    "exact": {"const": "yes"},
+                    "price": {"type": "number", "minimum": 0.5, "maximum": 1e22, "default": 9.99, "nullable": True},
+                    "pages": {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}, "minItems": 1},
+                    "größe": {"type": "boolean", "default": False, "description": "«ünïcode» 日本 😀"},
+                    "any": {},
+                },
+                "required": ["author", "kind"],
+                "additionalProperties": False,
+            },
+            "returns": {"type": "array", "properties": {"book": {"type": "string", "description": "A title"}}},
+            "return": {"type": "object", "additionalProperties": {"type": "integer"}},
+        },
+    },
+    {"type": "function", "function": {"name": "now", "description": None, "parameters": None}},
+    {"type": "function", "function": {"name": "bare"}},
+]
 
 
 def call(name, arguments, id="abc123xyz"):
@@ -44,7 +75,31 @@ RESULT = {"role": "tool", "name": "get_weather", "tool_call_id": "abc123xyz", "c
 RESULT2 = {"role": "tool", "name": "clock", "tool_call_id": "def456uvw", "content": "12:00"}
 SUNNY = {"role": "assistant", "content": "It is sunny."}
 
+IMAGES = [
+    {"type": "text", "text": " What is\nthis? "},
+    {"type": "image"},
+    {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+    {"type": "text", "text": "<|im_end|>"},
+]
+ODD_ARGUMENTS = call("library.search-books", {"a": 1.0, "b": 1e22, "c": False, "d": None, "e": "", "f": [], "g": {}, "h": "zwei\nZeilen <&> \"'\\", "ü": -0.5, "n": 12345678901234567890})
+
 MESSAGES = {
+    "images": [{"role": "user", "content": IMAGES}, {"role": "assistant", "content": [{"type": "text", "text": "A cat."}]}, HELLO],
+    "system parts": [{"role": "system", "content": [{"type": "text", "text": "Part A"}, {"type": "text", "text": "Part B"}]}, HELLO],
+    "thinking parts": [HELLO, {"role": "assistant", "content": [{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "4"}]}, THANKS],
+    "odd arguments": [ASK, ODD_ARGUMENTS, RESULT, SUNNY],
+    "no arguments": [ASK, call("now", {}), RESULT, HELLO],
+    "null arguments": [ASK, call("now", None), RESULT, HELLO],
+    "result as parts": [ASK, CALL, dict(RESULT, content=[{"type": "text", "text": "21"}, {"output": 5}]), SUNNY],
+    "result as object": [ASK, CALL, dict(RESULT, content={"temperature": 21.5, "ok": True, "note": None})],
+    "null content": [HELLO, {"role": "assistant", "content": None}, {"role": "user", "content": None}],
+    "no content": [HELLO, {"role": "assistant"}, THANKS],
+    "numbers": [{"role": "user", "content": 5}, {"role": "assistant", "content": 2.50}, {"role": "user", "content": True}],
+    "names": [dict(HELLO, name="Zoë \"Z\""), dict(FOUR, name="bot"), {"role": "user", "content": "\t\r\n  \u00a0white\u3000 \n", "name": ""}],
+    "other roles": [HELLO, {"role": "critic", "content": "Hm."}, {"role": "function", "name": "f", "content": "{}"}, {"role": "ipython", "content": "1"}],
+    "switches": [dict(SYSTEM, content="/think here /system_override"), dict(HELLO, content="2 + 2? /no_think"), FOUR, dict(HELLO, content="and /think 3?")],
+    "reasoning and call": [ASK, dict(CALL, reasoning_content="I need the weather.", thinking="I need the weather."), RESULT, dict(SUNNY, reasoning_content="Done.", thinking="Done."), HELLO],
+    "thought in many ways": [HELLO, dict(FOUR, content="</think>\n\n4"), HELLO, dict(FOUR, content="<think>a</think>b</think>\n c "), HELLO, dict(FOUR, content="\n<think>\nopen")],
     "one": [HELLO],
     "system": [SYSTEM, HELLO],
     "turns": [HELLO, FOUR, THANKS],
@@ -83,7 +138,7 @@ EXTRAS = {
 
 def all_variables():
     for name, messages in MESSAGES.items():
-        for tools_name, tools in (("no tools", None), ("tools", [WEATHER, CLOCK])):
+        for tools_name, tools in (("no tools", None), ("tools", [WEATHER, CLOCK]), ("library", LIBRARY), ("empty tools", [])):
             for extra_name, extra in EXTRAS.items():
                 for generate in (True, False):
                     # A variable that is none differs from one that is not there; transformers gives tools=None.

@@ -50,7 +50,7 @@ NOW = datetime.datetime(2025, 3, 9, 14, 5, 7, 42)
 ENVIRONMENT = make_environment(NOW)
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=100)
 def compiled(template):
     return ENVIRONMENT.from_string(template)
 

@@ -50,7 +50,8 @@ Value item(const Value& object, const Value& index) {
       if (!index.is_integral() || !locate(index.as_int(), text.length(), position)) return {};
       const std::size_t begin = text.offset_of(position);
       charge_bytes(text.is_ascii() ? 0 : begin);
-      return slice_text(text, begin, begin + utf8::decode(text.bytes, begin).length);
+      Value character = slice_text(text, begin, begin + utf8::decode(text.bytes, begin).length);
+      return object.is_markup() ? character.as_markup() : character;
     }
     case Kind::kRange: {
       const auto& range = object.as<RangeObject>();
@@ -311,7 +312,10 @@ Value slice_of_text(const TextObject& text, const SliceIndices& indices) {
 Value slice(const Value& object, const Value& start, const Value& stop, const Value& step) {
   switch (object.kind()) {
     case Kind::kUndefined: raise_undefined(object);
-    case Kind::kText: return slice_of_text(object.as_text(), slice_indices(length_of(object), start, stop, step));
+    case Kind::kText: {
+      Value part = slice_of_text(object.as_text(), slice_indices(length_of(object), start, stop, step));
+      return object.is_markup() ? part.as_markup() : part;
+    }
     case Kind::kList:
     case Kind::kTuple: {
       const std::vector<Value>& items = object.as_sequence().items;

@@ -101,6 +101,14 @@ std::vector<Value> split_lines(const TextObject& text, bool keep_ends);
 Value join_texts(const TextObject& separator, const std::vector<Value>& items);
 Value center_text(const TextObject& text, std::int64_t width);
 
+// ---- Markup (markup.cpp): text that `safe` or `escape` has marked, as Python's markupsafe has it
+
+// The value as marked text, escaped where it was not marked.
+Value escaped(const Value& value);
+// left + right where one of them is marked.
+Value add_markup(const Value& left, const Value& right);
+Value call_markup_method(const Value& self, Method method, Arguments& arguments);
+
 // ---- Text from values (represent.cpp, json_text.cpp)
 
 void append_text(TextBuilder& out, const Value& value);            // str()
@@ -122,12 +130,12 @@ Value to_json(const Value& value, const JsonOptions& options);
 
 // ---- Formatting (percent_format.cpp, format.cpp)
 
-// format % arguments
-Value percent_format(const TextObject& format, const Value& arguments);
+// format % arguments; a format that is marked escapes them.
+Value percent_format(const Value& format, const Value& arguments);
 // The conversions %a and !a, from repr()
 Value ascii_text(const TextObject& text);
-// str.format
-Value format_text(const TextObject& format, const Arguments& arguments);
+// str.format; a format that is marked escapes what it takes in.
+Value format_text(const Value& format, const Arguments& arguments);
 // format(value, specification)
 void append_formatted(TextBuilder& out, const Value& value, const TextObject& specification);
 

@@ -121,6 +121,7 @@ Value call_container_method(Interpreter&, const Value& self, Method method, Argu
 }
 
 Value call_method(Interpreter& interpreter, const Value& self, Method method, Arguments& arguments) {
+  if (self.is_markup()) return call_markup_method(self, method, arguments);
   return self.is_text() ? call_text_method(self, method, arguments)
                         : call_container_method(interpreter, self, method, arguments);
 }

@@ -213,7 +213,7 @@ ExpressionPtr Parser::parse_primary() {
     case TokenKind::kFloat: advance(); return std::make_unique<Constant>(token.offset, Value::real(token.real));
     case TokenKind::kLeftParen: {
       advance();
-      ExpressionPtr node = parse_tuple(false, true, {}, true);
+      ExpressionPtr node = parse_tuple(false, true, true);
       expect(TokenKind::kRightParen);
       return node;
     }
@@ -223,18 +223,18 @@ ExpressionPtr Parser::parse_primary() {
   }
 }
 
-bool Parser::at_tuple_end(Names end_names) const {
-  if (at(TokenKind::kVariableEnd) || at(TokenKind::kBlockEnd) || at(TokenKind::kRightParen)) return true;
-  return at(TokenKind::kName) && std::find(end_names.begin(), end_names.end(), current().text) != end_names.end();
+// No name ends a tuple: Jinja means 'in' and 'recursive' to, but looks for them in vain. So {% for in in x %} is a loop.
+bool Parser::at_tuple_end() const {
+  return at(TokenKind::kVariableEnd) || at(TokenKind::kBlockEnd) || at(TokenKind::kRightParen);
 }
 
-ExpressionPtr Parser::parse_tuple(bool simplified, bool with_condition, Names end_names, bool in_parentheses) {
+ExpressionPtr Parser::parse_tuple(bool simplified, bool with_condition, bool in_parentheses) {
   const std::uint32_t offset = current().offset;
   ExpressionList items;
   bool is_tuple = false;
   while (true) {
     if (!items.empty()) expect(TokenKind::kComma);
-    if (at_tuple_end(end_names)) break;
+    if (at_tuple_end()) break;
     if (simplified) {
       const Nesting nesting(*this);
       items.push_back(parse_primary());

@@ -112,10 +112,10 @@ Value filter_format(Interpreter&, const Value& input, Bound&, Arguments& argumen
     raise_runtime("format takes positional or named arguments, not both");
   }
   const Value text = to_text(input);
-  if (arguments.named.empty()) return percent_format(text.as_text(), Value::tuple(std::move(arguments.positional)));
+  if (arguments.named.empty()) return percent_format(text, Value::tuple(std::move(arguments.positional)));
   Ref<DictObject> dict(std::make_unique<DictObject>().release());
   for (auto& [name, value] : arguments.named) dict->set(name, std::move(value));
-  return percent_format(text.as_text(), Value::of(dict.get()));
+  return percent_format(text, Value::of(dict.get()));
 }
 
 Value filter_tojson(Interpreter&, const Value& input, Bound& bound, Arguments&) {

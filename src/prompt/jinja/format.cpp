@@ -252,7 +252,7 @@ void append_real(TextBuilder& out, const Value& value, const Specification& spec
 
 class Formatter {
  public:
-  Formatter(const Arguments& arguments) : arguments_(arguments) {}
+  Formatter(const Arguments& arguments, bool escape) : arguments_(arguments), escape_(escape) {}
 
   void run(TextBuilder& out, const TextObject& format, std::size_t begin, std::size_t end, int depth) {
     if (depth > 1) raise_runtime("formats nest too deeply");
@@ -311,7 +311,16 @@ class Formatter {
     TextBuilder specification;
     if (at < close) run(specification, format, at + 1, close, depth + 1);
     const Value made = specification.take();
-    append_formatted(out, value, made.as_text());
+    if (!escape_) {
+      append_formatted(out, value, made.as_text());
+    } else if (value.is_markup()) {
+      if (!made.as_text().bytes.empty()) raise_runtime("marked text takes no format specification");
+      out.append(value.as_text());
+    } else {
+      TextBuilder formatted;
+      append_formatted(formatted, value, made.as_text());
+      out.append(escaped(formatted.take()).as_text());
+    }
     return close + 1;
   }
 
@@ -386,6 +395,7 @@ class Formatter {
   }
 
   const Arguments& arguments_;
+  const bool escape_;
   bool automatic_ = false, manual_ = false;
   std::size_t next_ = 0;
 };
@@ -422,10 +432,11 @@ void append_formatted(TextBuilder& out, const Value& value, const TextObject& sp
   }
 }
 
-Value format_text(const TextObject& format, const Arguments& arguments) {
+Value format_text(const Value& format, const Arguments& arguments) {
   TextBuilder out;
-  Formatter(arguments).run(out, format, 0, format.bytes.size(), 0);
-  return out.take();
+  const TextObject& text = format.as_text();
+  Formatter(arguments, format.is_markup()).run(out, text, 0, text.bytes.size(), 0);
+  return format.is_markup() ? out.take().as_markup() : out.take();
 }
 
 }  // namespace atelier::prompt::jinja

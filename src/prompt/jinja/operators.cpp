@@ -140,7 +140,7 @@ Value repeat(const Value& value, std::int64_t times) {
     } else {
       for (std::int64_t i = 0; i < times; ++i) builder.append(text);
     }
-    return builder.take();
+    return value.is_markup() ? builder.take().as_markup() : builder.take();
   }
   const std::vector<Value>& items = value.as_sequence().items;
   std::vector<Value> result;
@@ -214,7 +214,9 @@ std::int64_t modulo_of_digits(std::string_view digits, std::int64_t divisor) {
 }  // namespace
 
 Value add(Value a, const Value& b) {
-  if (a.is_text() && b.is_text()) return concatenate(std::move(a), b);
+  if (a.is_text() && b.is_text()) {
+    return a.is_markup() || b.is_markup() ? add_markup(a, b) : concatenate(std::move(a), b);
+  }
   if (a.is_integral() && b.is_integral()) {
     std::int64_t result;
     if (__builtin_add_overflow(a.as_int(), b.as_int(), &result)) fail_overflow();
@@ -234,7 +236,7 @@ Value add(Value a, const Value& b) {
 
 Value arithmetic(ExpressionKind operation, const Value& a, const Value& b) {
   if (operation == ExpressionKind::kModulo && a.is_text()) {
-    return percent_format(a.as_text(), b);
+    return percent_format(a, b);
   }
   if (a.is_number() && b.is_number()) {
     if (operation == ExpressionKind::kDivide) return divide(a, b);

@@ -60,7 +60,7 @@ StatementList Parser::parse_until(Names end_names, std::string_view opened, std:
         break;
       case TokenKind::kVariableBegin:
         advance();
-        out(token.offset).items.push_back(parse_tuple(false, true, {}, false));
+        out(token.offset).items.push_back(parse_tuple(false, true, false));
         expect(TokenKind::kVariableEnd);
         break;
       case TokenKind::kBlockBegin: {
@@ -120,9 +120,9 @@ StatementPtr Parser::parse_statement() {
 StatementPtr Parser::parse_for() {
   auto node = std::make_unique<ForStatement>(advance().offset);
   ++for_blocks_;
-  node->target = parse_target_pattern({"in"});
+  node->target = parse_target_pattern();
   expect_name("in");
-  node->iterable = parse_tuple(false, false, {"recursive"}, false);
+  node->iterable = parse_tuple(false, false, false);
   if (skip_name("if")) node->condition = parse_expression();
   node->recursive = skip_name("recursive");
   // A recursive loop is a function of its own, and its body still a loop.
@@ -145,7 +145,7 @@ StatementPtr Parser::parse_if() {
   while (true) {
     advance();
     IfBranch branch;
-    branch.test = parse_tuple(false, false, {}, false);
+    branch.test = parse_tuple(false, false, false);
     branch.body = parse_body({"elif", "else", "endif"}, "if", node->offset);
     node->branches.push_back(std::move(branch));
     if (at_name("elif")) continue;
@@ -223,7 +223,7 @@ StatementPtr Parser::parse_with() {
   auto node = std::make_unique<WithStatement>(advance().offset);
   while (!at(TokenKind::kBlockEnd) && !at(TokenKind::kColon)) {
     if (!node->targets.empty()) expect(TokenKind::kComma);
-    ExpressionPtr target = parse_target_pattern({});
+    ExpressionPtr target = parse_target_pattern();
     mark_stored(*target, Name::Use::kParameter);
     node->targets.push_back(std::move(target));
     expect(TokenKind::kAssign);
@@ -245,7 +245,7 @@ Target Parser::parse_set_target() {
     target.attribute = constants_.text(expect(TokenKind::kName).text);
     return target;
   }
-  target.pattern = parse_target_pattern({});
+  target.pattern = parse_target_pattern();
   return target;
 }
 
@@ -255,7 +255,7 @@ StatementPtr Parser::parse_set() {
   if (skip(TokenKind::kAssign)) {
     auto node = std::make_unique<SetStatement>(offset);
     node->target = std::move(target);
-    node->value = parse_tuple(false, true, {}, false);
+    node->value = parse_tuple(false, true, false);
     return node;
   }
   auto node = std::make_unique<SetBlock>(offset);
@@ -336,8 +336,8 @@ std::unique_ptr<Name> Parser::parse_target_name(Name::Use use) {
   return name;
 }
 
-ExpressionPtr Parser::parse_target_pattern(Names end_names) {
-  ExpressionPtr pattern = parse_tuple(true, true, end_names, false);
+ExpressionPtr Parser::parse_target_pattern() {
+  ExpressionPtr pattern = parse_tuple(true, true, false);
   mark_stored(*pattern, Name::Use::kStore);
   return pattern;
 }

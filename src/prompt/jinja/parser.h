@@ -56,7 +56,7 @@ class Parser {
   StatementPtr parse_unavailable();
   void parse_signature(MacroBody& macro);
   std::unique_ptr<Name> parse_target_name(Name::Use use);
-  ExpressionPtr parse_target_pattern(Names end_names);
+  ExpressionPtr parse_target_pattern();
   Target parse_set_target();
   void mark_stored(Expression& pattern, Name::Use use) const;
 
@@ -73,7 +73,7 @@ class Parser {
   ExpressionPtr parse_power();
   ExpressionPtr parse_unary(bool with_filter = true);
   ExpressionPtr parse_primary();
-  ExpressionPtr parse_tuple(bool simplified, bool with_condition, Names end_names, bool in_parentheses);
+  ExpressionPtr parse_tuple(bool simplified, bool with_condition, bool in_parentheses);
   ExpressionPtr parse_list();
   ExpressionPtr parse_dict();
   ExpressionPtr parse_postfix(ExpressionPtr node);
@@ -85,7 +85,7 @@ class Parser {
   ExpressionPtr parse_test(ExpressionPtr input);
   CallArguments parse_arguments(int& depth);
   std::string parse_dotted_name();
-  bool at_tuple_end(Names end_names) const;
+  bool at_tuple_end() const;
   ExpressionPtr attribute(std::uint32_t offset, ExpressionPtr object, const std::string& name);
 
   template <class Node>

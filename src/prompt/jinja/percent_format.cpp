@@ -21,7 +21,8 @@ struct Conversion {
 
 class PercentFormatter {
  public:
-  PercentFormatter(const TextObject& format, const Value& arguments) : format_(format), arguments_(arguments) {
+  PercentFormatter(const Value& format, const Value& arguments)
+      : format_(format.as_text()), arguments_(arguments), escape_(format.is_markup()) {
     if (arguments.is(Kind::kTuple)) {
       count_ = arguments.as_sequence().items.size();
     } else {
@@ -161,12 +162,15 @@ class PercentFormatter {
 
   void text(const Conversion& spec, const Value& value) {
     TextBuilder builder;
-    if (spec.type == 's') {
+    if (spec.type == 's' && escape_) {
+      builder.append(escaped(value).as_text());
+    } else if (spec.type == 's') {
       append_text(builder, value);
     } else {
       append_representation(builder, value);
     }
     Value made = builder.take();
+    if (spec.type != 's' && escape_) made = escaped(made);
     if (spec.type == 'a') made = ascii(made.as_text());
     if (spec.precision >= 0) {
       const TextObject& whole = made.as_text();
@@ -274,6 +278,7 @@ class PercentFormatter {
 
   const TextObject& format_;
   const Value& arguments_;
+  const bool escape_;
   bool single_ = false;
   bool mapping_ = false;
   bool lenient_ = false;
@@ -284,8 +289,9 @@ class PercentFormatter {
 
 }  // namespace
 
-Value percent_format(const TextObject& format, const Value& arguments) {
-  return PercentFormatter(format, arguments).run();
+Value percent_format(const Value& format, const Value& arguments) {
+  const Value made = PercentFormatter(format, arguments).run();
+  return format.is_markup() ? made.as_markup() : made;
 }
 
 Value ascii_text(const TextObject& text) { return PercentFormatter::ascii(text); }

@@ -132,7 +132,11 @@ void append_representation(TextBuilder& out, const Value& value) {
   switch (value.kind()) {
     case Kind::kMissing: return;
     case Kind::kUndefined: out.append("Undefined", Provenance::kTemplate); return;
-    case Kind::kText: append_quoted(out, value.as_text()); return;
+    case Kind::kText:
+      if (value.is_markup()) out.append("Markup(", Provenance::kTemplate);
+      append_quoted(out, value.as_text());
+      if (value.is_markup()) out.append(')', Provenance::kTemplate);
+      return;
     case Kind::kList:
       check_stack();
       out.append('[', provenance);

@@ -140,7 +140,8 @@ Value filter_last(Interpreter&, const Value& input, Bound&, Arguments&) {
   }
   if (length_of(input) == 0) return Value::undefined_because("there is no last item, the sequence was empty");
   if (input.is_sequence()) return input.as_sequence().items.back();
-  return elements_of(input).back();
+  const Value last = elements_of(input).back();
+  return input.is_markup() ? last.as_markup() : last;
 }
 
 Value filter_groupby(Interpreter&, const Value& input, Bound& bound, Arguments&) {

@@ -378,7 +378,7 @@ Value center_text(const TextObject& text, std::int64_t width) {
 
 Value call_text_method(const Value& self, Method method, Arguments& arguments) {
   const TextObject& text = self.as_text();
-  if (method == Method::k_format) return format_text(text, arguments);
+  if (method == Method::k_format) return format_text(self, arguments);
   if (method == Method::k_split || method == Method::k_rsplit) return split_method(text, method, arguments);
   if (method == Method::k_splitlines) place_named(arguments, method, {"keepends"});
   if (method == Method::k_expandtabs) place_named(arguments, method, {"tabsize"});
@@ -431,7 +431,7 @@ Value call_text_method(const Value& self, Method method, Arguments& arguments) {
       for (const auto& item : arguments.positional[0].as_dict().items) {
         if (item.first.is_text()) named.named.push_back(item);
       }
-      return format_text(text, named);
+      return format_text(self, named);
     }
     case Method::k_join: {
       count(1, 1);

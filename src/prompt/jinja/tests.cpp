@@ -34,7 +34,7 @@ bool test_number(const Value& v, Bound&) { return v.is_number() || v.is(Kind::kB
 bool test_iterable(const Value& v, Bound&) { return ValueIterator::possible(v) || v.is(Kind::kLoop); }
 bool test_callable(const Value& v, Bound&) { return is_callable(v); }
 bool test_sameas(const Value& v, Bound& bound) { return same(v, bound[0]); }
-bool test_escaped(const Value&, Bound&) { return false; }
+bool test_escaped(const Value& v, Bound&) { return v.is_markup(); }
 bool test_in(const Value& v, Bound& bound) { return contains(bound[0], v); }
 
 bool test_lower(const Value& v, Bound&) {

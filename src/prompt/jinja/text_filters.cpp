@@ -13,44 +13,27 @@ namespace {
 
 bool flag(const Value& value) { return !value.is_missing() && truth(value); }
 
+// What a filter made of marked text, where Python's method keeps the mark.
+Value marked_as(const Value& input, Value result) { return input.is_markup() ? result.as_markup() : result; }
+
 template <Method kMethod>
 Value filter_case(Interpreter&, const Value& input, Bound&, Arguments&) {
   const Value text = to_text(input);
-  return change_case(text.as_text(), kMethod);
+  return marked_as(text, change_case(text.as_text(), kMethod));
 }
 
 Value filter_center(Interpreter&, const Value& input, Bound& bound, Arguments&) {
   const Value text = to_text(input);
-  return center_text(text.as_text(), bound[0].is_missing() ? 80 : integer_argument(bound[0], "width"));
+  return marked_as(text, center_text(text.as_text(), bound[0].is_missing() ? 80 : integer_argument(bound[0], "width")));
 }
 
-Value escaped(const TextObject& text) {
-  TextBuilder out;
-  std::size_t plain = 0;
-  for (std::size_t at = 0; at < text.bytes.size(); ++at) {
-    std::string_view entity;
-    switch (text.bytes[at]) {
-      case '&': entity = "&amp;"; break;
-      case '<': entity = "&lt;"; break;
-      case '>': entity = "&gt;"; break;
-      case '\'': entity = "&#39;"; break;
-      case '"': entity = "&#34;"; break;
-      default: continue;
-    }
-    out.append_slice(text, plain, at);
-    out.append(entity, text.at(at));
-    plain = at + 1;
-  }
-  out.append_slice(text, plain, text.bytes.size());
-  return out.take();
+Value filter_escape(Interpreter&, const Value& input, Bound&, Arguments&) { return escaped(input); }
+
+Value filter_forceescape(Interpreter&, const Value& input, Bound&, Arguments&) {
+  return escaped(to_text(input).without_markup());
 }
 
-Value filter_escape(Interpreter&, const Value& input, Bound&, Arguments&) {
-  const Value text = to_text(input);
-  return escaped(text.as_text());
-}
-
-Value filter_safe(Interpreter&, const Value& input, Bound&, Arguments&) { return to_text(input); }
+Value filter_safe(Interpreter&, const Value& input, Bound&, Arguments&) { return to_text(input).as_markup(); }
 
 Value filter_indent(Interpreter&, const Value& input, Bound& bound, Arguments&) {
   const TextObject& text = text_argument(input, "what indent works on");
@@ -77,7 +60,7 @@ Value filter_indent(Interpreter&, const Value& input, Bound& bound, Arguments&) 
     }
     out.append(line.as_text());
   }
-  return out.take();
+  return marked_as(input, out.take());
 }
 
 Value filter_replace(Interpreter&, const Value& input, Bound& bound, Arguments&) {
@@ -139,9 +122,11 @@ Value filter_title(Interpreter&, const Value& input, Bound&, Arguments&) {
 }
 
 Value filter_trim(Interpreter&, const Value& input, Bound& bound, Arguments&) {
-  if (input.is_text()) return strip_text(input.as_text(), bound[0], true, true);
   const Value text = to_text(input);
-  return strip_text(text.as_text(), bound[0], true, true);
+  Arguments arguments;
+  if (!bound[0].is_missing()) arguments.positional.push_back(bound[0]);
+  return text.is_markup() ? call_markup_method(text, Method::k_strip, arguments)
+                          : strip_text(text.as_text(), bound[0], true, true);
 }
 
 Value filter_truncate(Interpreter&, const Value& input, Bound& bound, Arguments&) {
@@ -155,7 +140,7 @@ Value filter_truncate(Interpreter&, const Value& input, Bound& bound, Arguments&
   const TextObject& text = text_argument(input, "what truncate works on");
   Value kept = slice_text(text, 0, text.offset_of(static_cast<std::size_t>(length - end_length)));
   if (!flag(bound[1])) kept = split_text(kept.as_text(), Value::template_text(" "), 1, true).front();
-  return concatenate(kept, end);
+  return add(marked_as(input, kept), end);
 }
 
 void append_percent_encoded(std::string& out, std::string_view text, bool for_query) {
@@ -254,9 +239,9 @@ void wrap_line(const TextObject& line, std::int64_t width, bool break_long_words
     if (next < chunks.size() && length(chunks[next]) > width && (break_long_words || end == begin)) {
       if (break_long_words) {
         std::size_t cut = chunks[next].first;
-        for (std::int64_t room = std::max<std::int64_t>(width - used, 1); room > 0; --room)
+        for (std::int64_t room = width - used; room > 0; --room)
           cut += utf8::decode(line.bytes, cut).length;
-        end = cut;
+        if (!is_space(chunks[next])) end = cut;
         chunks[next].first = cut;
       } else {
         end = chunks[next].second;
@@ -298,9 +283,8 @@ Value filter_xmlattr(Interpreter&, const Value& input, Bound& bound, Arguments&)
       raise_runtime("'" + plain_text(key) + "' is no valid attribute name");
     }
     if (!std::exchange(first, false) || space) out.append(' ', Provenance::kTemplate);
-    const Value name = escaped(key.as_text());
-    const Value content = to_text(value);
-    const Value safe = escaped(content.as_text());
+    const Value name = escaped(key);
+    const Value safe = escaped(value);
     out.append(name.as_text());
     out.append("=\"", Provenance::kTemplate);
     out.append(safe.as_text());
@@ -314,7 +298,7 @@ constexpr FilterInfo kFilters[] = {
     {"center", {{"width"}}, filter_center},
     {"e", {}, filter_escape},
     {"escape", {}, filter_escape},
-    {"forceescape", {}, filter_escape},
+    {"forceescape", {}, filter_forceescape},
     {"indent", {{"width", "first", "blank"}}, filter_indent},
     {"lower", {}, filter_case<Method::k_lower>},
     {"replace", {{"old", "new", "count"}, 2}, filter_replace},

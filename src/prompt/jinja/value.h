@@ -196,6 +196,20 @@ class Value {
   }
   Object* object() const { return counted_ ? object_ : nullptr; }
 
+  // Text that the filters `safe` and `escape` have marked, Python's Markup: other text that is added to it is
+  // escaped for HTML. The mark belongs to the value, not to the bytes, and new text has none.
+  bool is_markup() const { return kind_ == Kind::kText && detail_ == kMarkup; }
+  Value as_markup() const {
+    Value result(*this);
+    result.detail_ = kMarkup;
+    return result;
+  }
+  Value without_markup() const {
+    Value result(*this);
+    if (result.is_text()) result.detail_ = 0;
+    return result;
+  }
+
   // Of scalars and of the structure of containers. Text has its own, in runs.
   Provenance provenance() const { return provenance_; }
   void set_provenance(Provenance provenance) { provenance_ = provenance; }
@@ -212,12 +226,13 @@ class Value {
   }
 
  private:
+  static constexpr std::uint8_t kMarkup = 1;
   Value(Kind kind, Provenance provenance) : kind_(kind), provenance_(provenance) {}
 
   Kind kind_ = Kind::kMissing;
   Provenance provenance_ = Provenance::kTemplate;
   bool counted_ = false;
-  std::uint8_t detail_ = 0;  // undefined: 0 a variable, 1 a reason, else 2 + the owner's kind
+  std::uint8_t detail_ = 0;  // undefined: 0 a variable, 1 a reason, else 2 + the owner's kind; text: kMarkup or 0
   union {
     std::int64_t integer_ = 0;
     bool boolean_;
