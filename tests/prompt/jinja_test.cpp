@@ -166,7 +166,7 @@ TEST(JinjaBudget, DepthIsBounded) {
 }
 
 TEST(Jinja, MarkedTextEscapesWhatIsAddedToIt) {
-  EXPECT_EQ(rendered("{{ '<a>' + ('<b>'|safe) ~ '<c>' }}"), "&lt;a&gt;<b><c>");
+  EXPECT_EQ(rendered("{{ ('<a>' + ('<b>'|safe)) ~ '<c>' }}"), "&lt;a&gt;<b><c>");
   EXPECT_EQ(rendered("{{ ('<%s>'|safe) % '<' }}{{ ('<{}>'|safe).format('&') }}"), "<&lt;><&amp;>");
   EXPECT_EQ(rendered("{{ ['<'|safe] }}{{ ('<'|e) is escaped }}{{ '<' is escaped }}"), "[Markup('<')]TrueFalse");
   EXPECT_EQ(marked("{{ ('<'|safe) + x }}", R"({"x": "<y>"})"), "<«&lt;y&gt;»");
