@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "prompt/conversation.h"
 #include "prompt/jinja/template.h"
+#include "prompt/tools/recognize.h"
 
 namespace atelier::prompt {
 namespace {
@@ -37,6 +38,7 @@ constexpr Markers kReasoningMarkers[] = {
     {"[THINK]", "[/THINK]"},
     {"<|START_THINKING|>", "<|END_THINKING|>"},
     {"<|begin_of_thought|>", "<|end_of_thought|>"},
+    {"<|channel>thought", "<channel|>"},
     {"<|channel|>analysis<|message|>", "<|end|>"},
 };
 
@@ -98,7 +100,7 @@ class Prober {
     set_special_tokens(variables, special_);
     variables.set("messages", json::Value(std::move(messages)));
     if (options.tools != nullptr) {
-      variables.set("tools", json::Value(*options.tools));
+      variables.set(result_.tools_variable, json::Value(*options.tools));
     } else if (!result_.no_tools_is_undefined) {
       variables.set("tools", json::Value());
     }
@@ -141,8 +143,13 @@ class Prober {
     const json::Array tools{tool(kToolName)};
     Options options;
     options.tools = &tools;
-    result_.supports_tools = has(render({user()}, options), kToolName) ||
-                             has(render({message("system", kSystemText), user()}, options), kToolName);
+    for (const char* variable : {"tools", "xml_tools"}) {
+      result_.tools_variable = variable;
+      result_.supports_tools = has(render({user()}, options), kToolName) ||
+                               has(render({message("system", kSystemText), user()}, options), kToolName);
+      if (result_.supports_tools) return;
+    }
+    result_.tools_variable = "tools";
   }
 
   json::Object call(std::string_view name, bool as_text) const {
@@ -180,10 +187,29 @@ class Prober {
         const auto two = render(calling(as_text, null_content, true), options);
         result_.supports_parallel_calls = shows_call(two) && has(two, kOtherToolName);
         probe_response(as_text, null_content, options);
+        recognize(render(calling(as_text, null_content), options), tools);
         return;
       }
     }
     probe_response(false, false, options);
+    recognize(std::nullopt, tools);
+  }
+
+  // Calls are native where the template shows the tools and how to call them.
+  void recognize(const std::optional<std::string>& turn, const json::Array& tools) {
+    RecognizedFormat found;
+    if (result_.supports_tools) {
+      Options with_tools;
+      with_tools.tools = &tools;
+      const auto prompt = render({user()}, with_tools);
+      const auto without = render({user()});
+      if (prompt && turn) found = recognize_call(*prompt, *turn, {kToolName, kArgument, kArgumentText, tools});
+      if (prompt && without && found.format == nullptr) found = recognize_instructions(*prompt, *without);
+    }
+    result_.native_tool_format = found.format;
+    if (found.format == nullptr) found = describe_format(default_tool_format());
+    result_.call_opening = std::move(found.opening);
+    result_.call_between = std::move(found.between);
   }
 
   void probe_response(bool as_text, bool null_content, const Options& options) {

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "prompt/tools/tool_format.h"
+
 namespace atelier::prompt {
 
 namespace jinja {
@@ -23,13 +25,20 @@ struct TemplateCapabilities {
   bool supports_system_role = false;
   bool needs_alternation = false;  // refuses two user messages in a row
 
-  bool supports_tools = false;           // renders the definitions in `tools`
+  bool supports_tools = false;           // renders the definitions in its variable for tools
+  std::string tools_variable = "tools";  // or "xml_tools"
   bool no_tools_is_undefined = false;    // without tools the variable must not be there; elsewhere it is none
   bool supports_tool_calls = false;      // renders an assistant's tool_calls
   bool supports_parallel_calls = false;  // … more than one in a message
   bool supports_tool_responses = false;  // renders messages of the role tool
   bool arguments_as_text = false;        // wants arguments as JSON text, not as an object
   bool calls_want_null_content = false;  // renders tool_calls only where the content is none
+
+  // How the model writes calls, where its template says so. Null: it does not, and calls are asked for in the
+  // default format (tools/default_format.h).
+  const ToolFormat* native_tool_format = nullptr;
+  // What stands before a call's name, and between the name and the arguments, in the format that is used.
+  std::string call_opening, call_between;
 
   // The member of an assistant's message that its reasoning goes into: "reasoning_content", "thinking" or
   // "reasoning"; empty where the template has no use for earlier reasoning.
@@ -40,6 +49,11 @@ struct TemplateCapabilities {
   std::string reasoning_start, reasoning_end;  // the markers of that section, where the template shows them
 
   bool begins_with_bos = false;
+
+  // The format in which this model is asked for calls.
+  const ToolFormat& tool_format() const {
+    return native_tool_format != nullptr ? *native_tool_format : default_tool_format();
+  }
 };
 
 TemplateCapabilities probe(const jinja::Template& chat_template, const SpecialTokens& special);

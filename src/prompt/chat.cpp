@@ -25,9 +25,9 @@ constexpr std::string_view kChatMl = R"(
 // for private use, so that no text has it by accident and no filter of a template touches it.
 constexpr std::string_view kCutMark = "\xEE\x80\x80\xEE\x80\x81\xEE\x80\x80";
 
-constexpr std::string_view kReserved[] = {"messages",  "tools",     "add_generation_prompt",
-                                          "bos_token", "eos_token", "unk_token",
-                                          "sep_token", "pad_token", "cls_token"};
+constexpr std::string_view kReserved[] = {"messages",  "tools",     "xml_tools", "add_generation_prompt",
+                                          "bos_token", "eos_token", "unk_token", "sep_token",
+                                          "pad_token", "cls_token"};
 
 Error to_error(const jinja::TemplateError& error) {
   switch (error.kind) {
@@ -73,6 +73,17 @@ bool ends_inside_reasoning(std::string_view text, const TemplateCapabilities& ca
   return last != std::string_view::npos && text.substr(0, last + 1).ends_with(capabilities.reasoning_start);
 }
 
+// A section of reasoning that the template has opened is closed first: what opens is no thought.
+void add_opening(RenderedPrompt& prompt, std::string_view opening, const TemplateCapabilities& capabilities) {
+  if (prompt.opens_reasoning) prompt.answer_begins = capabilities.reasoning_end + "\n\n";
+  prompt.answer_begins += opening;
+  if (!prompt.segments.empty() && prompt.segments.back().provenance == Provenance::kTemplate) {
+    prompt.segments.back().text += prompt.answer_begins;
+  } else {
+    prompt.segments.push_back({prompt.answer_begins, Provenance::kTemplate});
+  }
+}
+
 }  // namespace
 
 struct ChatTemplate::State {
@@ -105,7 +116,7 @@ const std::string& ChatTemplate::source() const { return state_->compiled.source
 
 Result<RenderedPrompt> ChatTemplate::render(const RenderRequest& request) const {
   const TemplateCapabilities& capabilities = state_->capabilities;
-  std::vector<Message> messages = adapt(request.messages, capabilities);
+  std::vector<Message> messages = adapt(request.messages, capabilities, request.tools);
   const bool continues = request.continue_final_message;
   if (continues) {
     if (messages.empty() || messages.back().role != "assistant") {
@@ -122,8 +133,8 @@ Result<RenderedPrompt> ChatTemplate::render(const RenderRequest& request) const 
   }
   set_special_tokens(variables, state_->special);
   variables.set("messages", messages_value(messages, capabilities));
-  if (!request.tools.empty()) {
-    variables.set("tools", json::Value(request.tools));
+  if (!request.tools.empty() && capabilities.native_tool_format != nullptr) {
+    variables.set(capabilities.tools_variable, json::Value(request.tools));
   } else if (!capabilities.no_tools_is_undefined) {
     variables.set("tools", json::Value());
   }
@@ -147,6 +158,7 @@ Result<RenderedPrompt> ChatTemplate::render(const RenderRequest& request) const 
                            prompt.segments.front().text.starts_with(bos);
   prompt.opens_reasoning = !prompt.segments.empty() && prompt.segments.back().provenance == Provenance::kTemplate &&
                            ends_inside_reasoning(prompt.segments.back().text, capabilities);
+  if (!request.answer_opening.empty()) add_opening(prompt, request.answer_opening, capabilities);
   return prompt;
 }
 

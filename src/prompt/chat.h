@@ -33,6 +33,8 @@ struct RenderedPrompt {
   bool begins_with_bos = false;
   // What follows is inside a reasoning section that the template has opened.
   bool opens_reasoning = false;
+  // The beginning of the answer that is part of the prompt already: an output parser is fed this first.
+  std::string answer_begins;
 
   std::string text() const;
 };
@@ -40,12 +42,15 @@ struct RenderedPrompt {
 struct RenderRequest {
   std::vector<Message> messages{};
   json::Array tools{};  // definitions as OpenAI has them; none: the template is told that there are no tools
+  // How the tools are shown is the template's, or the default format where it knows none (capabilities).
   // Ends with what makes the model answer.
   bool add_generation_prompt = true;
   // The last message is an assistant's, and the model goes on with it: its end is not written.
   bool continue_final_message = false;
   // chat_template_kwargs and enable_thinking. They cannot replace the variables that this request sets itself.
   json::Object template_variables{};
+  // What the answer begins with, in template text: the opening of a call that the model must make.
+  std::string answer_opening{};
   // For templates that print the date. A local time, from the caller: nothing here reads a clock.
   CivilTime now{};
 };

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "prompt/tools/default_format.h"
+
 namespace atelier::prompt {
 namespace {
 
@@ -66,37 +68,51 @@ void move_system_into_user(std::vector<Message>& messages) {
   *first_user = std::move(system);
 }
 
-// {"name": …, "arguments": …} as the default tool format writes a call.
-std::string call_as_text(const json::Value& call) {
-  json::Object request;
+std::string call_as_text(const json::Value& call, const ToolFormat& format) {
   const json::Value* function = call.find("function");
   const json::Value& source = function != nullptr ? *function : call;
-  if (const json::Value* name = source.find("name")) request.set("name", *name);
-  if (const json::Value* arguments = source.find("arguments")) {
-    json::Value value = *arguments;
-    if (const std::string* text = arguments->if_string()) {
-      if (auto parsed = json::parse(*text)) value = std::move(*parsed);
-    }
-    request.set("arguments", std::move(value));
+  const json::Value* name = source.find("name");
+  const std::string* name_text = name == nullptr ? nullptr : name->if_string();
+  const json::Value* arguments = source.find("arguments");
+  json::Value value = arguments == nullptr ? json::Value(json::Object()) : *arguments;
+  if (const std::string* text = value.if_string()) {
+    if (auto parsed = json::parse(*text)) value = std::move(*parsed);
   }
-  return "[TOOL_REQUEST]" +
-         json::dump(json::Value(std::move(request)), {.item_separator = ", ", .key_separator = ": "}) +
-         "[END_TOOL_REQUEST]";
+  const std::string json = json::dump(value, {.item_separator = ", ", .key_separator = ": "});
+  const std::string_view shown = name_text == nullptr ? std::string_view() : std::string_view(*name_text);
+  std::string text = write_call(format, shown, json);
+  return text.empty() ? write_call(default_tool_format(), shown, json) : text;
 }
 
-void write_tools_as_text(std::vector<Message>& messages, const TemplateCapabilities& capabilities) {
+void describe_tools(std::vector<Message>& messages, const json::Array& tools) {
+  Message instructions;
+  instructions.role = "system";
+  add_text(instructions, default_tool_instructions(tools));
+  if (!messages.empty() && messages.front().role == "system") {
+    append_message(instructions, std::move(messages.front()));
+    messages.front() = std::move(instructions);
+  } else {
+    messages.insert(messages.begin(), std::move(instructions));
+  }
+}
+
+struct WrittenAsText {
+  bool calls, results;
+};
+
+void write_tools_as_text(std::vector<Message>& messages, const ToolFormat& format, WrittenAsText as_text) {
   for (Message& message : messages) {
-    if (!message.tool_calls.empty() && !capabilities.supports_tool_calls) {
+    if (!message.tool_calls.empty() && as_text.calls) {
       std::string text = joined_text(message);
       for (const json::Value& call : message.tool_calls) {
         if (!text.empty()) text += '\n';
-        text += call_as_text(call);
+        text += call_as_text(call, format);
       }
       message.content.clear();
       add_text(message, text);
       message.tool_calls.clear();
     }
-    if (message.role == "tool" && !capabilities.supports_tool_responses) {
+    if (message.role == "tool" && as_text.results) {
       const std::string text = "[TOOL_RESULT]" + joined_text(message) + "[END_TOOL_RESULT]";
       message = Message();
       message.role = "user";
@@ -194,10 +210,15 @@ std::string joined_text(const Message& message) {
   return text;
 }
 
-std::vector<Message> adapt(std::vector<Message> messages, const TemplateCapabilities& capabilities) {
+std::vector<Message> adapt(std::vector<Message> messages, const TemplateCapabilities& capabilities,
+                           const json::Array& tools) {
   messages = with_one_system_message(std::move(messages));
+  const bool in_default_format = !tools.empty() && capabilities.native_tool_format == nullptr;
+  if (in_default_format) describe_tools(messages, tools);
   if (!capabilities.supports_system_role) move_system_into_user(messages);
-  write_tools_as_text(messages, capabilities);
+  write_tools_as_text(messages, capabilities.tool_format(),
+                      {.calls = in_default_format || !capabilities.supports_tool_calls,
+                       .results = in_default_format || !capabilities.supports_tool_responses});
   if (capabilities.needs_alternation) merge_neighbours(messages);
   return messages;
 }

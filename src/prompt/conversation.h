@@ -3,8 +3,8 @@
 // - developer is system and function is tool. Several system messages become one, in order, at the front.
 // - Where the template has no system role, that text goes before the first user message.
 // - Where it wants user and assistant to alternate, neighbours of one role become one message.
-// - Where it has no tool messages, calls and results are written as text, in the markers of the default tool
-//   format: [TOOL_REQUEST]…[END_TOOL_REQUEST] and [TOOL_RESULT]…[END_TOOL_RESULT].
+// - Where it writes no calls, they are written as text, in the model's own format or the default one; where it has
+//   no tool messages, results are the user's, as [TOOL_RESULT]…[END_TOOL_RESULT].
 // - Text parts are joined with newlines, or handed over as parts where the template goes through them.
 #pragma once
 
@@ -17,7 +17,10 @@
 
 namespace atelier::prompt {
 
-std::vector<Message> adapt(std::vector<Message> messages, const TemplateCapabilities& capabilities);
+// - Tools that the template cannot show, or whose calls it cannot say how to write, are described in the system
+//   message, and all of this conversation's calls are then in the default format.
+std::vector<Message> adapt(std::vector<Message> messages, const TemplateCapabilities& capabilities,
+                           const json::Array& tools = {});
 
 // The variable `messages`. Roles and the names of members are ours and count as template text, so that a
 // template may build a special token from a role; everything that the client wrote is content.

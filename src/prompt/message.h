@@ -17,13 +17,13 @@ struct ContentPart {
 };
 
 struct Message {
-  std::string role;                  // system, developer, user, assistant, tool, function
-  std::vector<ContentPart> content;  // empty for assistants that only call tools
-  std::string name;
-  std::string reasoning;  // what an assistant thought before it answered
+  std::string role{};                  // system, developer, user, assistant, tool, function
+  std::vector<ContentPart> content{};  // empty for assistants that only call tools
+  std::string name{};
+  std::string reasoning{};  // what an assistant thought before it answered
   // As OpenAI has them: {"id", "type": "function", "function": {"name", "arguments": JSON text or an object}}.
-  json::Array tool_calls;
-  std::string tool_call_id;  // of a tool's result
+  json::Array tool_calls{};
+  std::string tool_call_id{};  // of a tool's result
 };
 
 }  // namespace atelier::prompt

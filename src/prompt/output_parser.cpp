@@ -68,6 +68,24 @@ class OutputParser::Reader {
     go_on(events);
   }
 
+  void feed_prompted(std::string_view text, std::vector<OutputEvent>& events) {
+    std::size_t plain = 0;
+    for (std::size_t at = 0; at < text.size();) {
+      std::size_t longest = 0;
+      for (const std::string& token : format_.control_tokens) {
+        if (token.size() > longest && text.substr(at).starts_with(token)) longest = token.size();
+      }
+      if (longest == 0) {
+        ++at;
+        continue;
+      }
+      feed(text.substr(plain, at - plain), false, events);
+      feed(text.substr(at, longest), true, events);
+      plain = at += longest;
+    }
+    feed(text.substr(plain), false, events);
+  }
+
   void finish(bool complete, std::vector<OutputEvent>& events) {
     source_.end(complete);
     go_on(events);
@@ -544,6 +562,9 @@ OutputParser& OutputParser::operator=(OutputParser&&) noexcept = default;
 
 void OutputParser::feed(std::string_view text, bool is_control, std::vector<OutputEvent>& events) {
   reader_->feed(text, is_control, events);
+}
+void OutputParser::feed_prompted(std::string_view text, std::vector<OutputEvent>& events) {
+  reader_->feed_prompted(text, events);
 }
 void OutputParser::finish(bool complete, std::vector<OutputEvent>& events) { reader_->finish(complete, events); }
 bool OutputParser::in_reasoning() const { return reader_->in_reasoning(); }

@@ -2,7 +2,7 @@
 //
 //     OutputParser parser(format);
 //     for (each piece) parser.feed(piece.text, piece.is_control, events);
-//     parser.finish(FinishReason…, events);
+//     parser.finish(true, events);
 //
 // The folded result does not depend on where the text is cut into pieces. Nothing is held back longer than
 // it must be: text that may yet turn out to be a marker, and whitespace that would be dropped before one.
@@ -81,6 +81,8 @@ class OutputParser {
 
   // Appends what is certain to `events`; neighbouring parts of one kind become one event.
   void feed(std::string_view text, bool is_control, std::vector<OutputEvent>& events);
+  // Text of the answer that was part of the prompt: control tokens in it are recognised by their text.
+  void feed_prompted(std::string_view text, std::vector<OutputEvent>& events);
   // `complete`: the model ended its answer itself; false where it was cut off.
   void finish(bool complete, std::vector<OutputEvent>& events);
 

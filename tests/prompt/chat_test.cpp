@@ -43,12 +43,6 @@ std::string marked(const RenderedPrompt& prompt) {
   return result;
 }
 
-json::Array weather_tools() {
-  return *json::parse(R"([{"type": "function", "function": {"name": "weather", "description": "Now",
-                           "parameters": {"type": "object", "properties": {}}}}])")
-              ->if_array();
-}
-
 Message weather_call(json::Value arguments) {
   Message result;
   result.role = "assistant";
@@ -196,7 +190,6 @@ TEST(Chat, ToolsCallsAndResultsAreFoundByProbing) {
 
 TEST(Chat, ArgumentsAreGivenAsTheTemplateTakesThem) {
   RenderRequest request;
-  request.tools = weather_tools();
   request.messages = {message("user", "?"), weather_call(R"({"city": "Ōsaka", "n": 1.0})"), tool_result("sunny")};
   request.template_variables = json::Object{{"enable_thinking", false}};
   EXPECT_THAT(rendered(compiled(std::string(kTools)), request),

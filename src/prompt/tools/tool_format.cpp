@@ -245,19 +245,19 @@ constexpr ToolFormat kFormats[] = {
         .sample = "<|tool_call|>[{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Paris\"}}]",
     },
     {
+        .name = "firefunction",
+        .models = "FireFunction v2",
+        .call_begin = {"functools"},
+        .hint = "functools",
+        .sample = " functools[{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Paris\"}}]",
+    },
+    {
         .name = "phi-4",
         .models = "Phi-4-mini",
         .call_begin = {"<|tool_call|>", "functools"},
         .call_end = "<|/tool_call|>",
         .hint = "<|/tool|>",
         .sample = "<|tool_call|>[{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Paris\"}}]<|/tool_call|>",
-    },
-    {
-        .name = "firefunction",
-        .models = "FireFunction v2",
-        .call_begin = {"functools"},
-        .hint = "functools",
-        .sample = " functools[{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Paris\"}}]",
     },
     {
         .name = "nemotron",
