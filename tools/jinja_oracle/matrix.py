@@ -105,7 +105,7 @@ SPECIFICATIONS = [
 MARKED = ["'a<b>'|safe", "'a<b>'|e", "text|e", "'a&amp;<'|safe", "records|tojson|safe", "'%s<%r'|safe", "'{}<{!r}'|safe", "''|safe", "5|safe",
           "none|e", "missing|safe", "'<,&,>'|safe", "' <x> '|safe|trim", "'<'|safe|upper", "'<x\n<y'|safe|indent", "'<é>'|safe|string"]
 MARKED_USES = [
-    "m + '<'", "'<' + m", "m + m", "m ~ '<' + '&'", "('<' + m) ~ '<'", "m * 2 + '<'", "m[0] + '<'", "m[1:] + '<'", "m[::-1] + '&'",
+    "m + '<'", "'<' + m", "'<' + '>' + m + '<'", "'a' + 'b' + '&' + (m ~ '') + m", "'a' + 'b' + 1", "'a' + 'b' + missing", "1 + 2 + m", "m + m", "m ~ '<' + '&'", "('<' + m) ~ '<'", "m * 2 + '<'", "m[0] + '<'", "m[1:] + '<'", "m[::-1] + '&'",
     "m.upper() + '<'", "m.replace('<', '&<') + '<'", "m.strip('a>') + '<'", "m.split(',')", "m.split('<')[0] + '<'", "m.splitlines()",
     "m.join(['<', m, 5|string])", "'<'.join([m, m]) + '<'", "m.partition('<')", "m.center(14, '.') + '<'", "m.lstrip('<') + '<'",
     "m.removeprefix('a') + '<'", "m.casefold() + '<'", "m.title() + '<'", "m.startswith('a<')", "m.find('<')", "m.format('<', '<')",

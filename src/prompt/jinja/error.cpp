@@ -3,11 +3,6 @@
 #include <utility>
 
 namespace atelier::prompt::jinja {
-namespace {
-
-thread_local Budget* current_budget = nullptr;
-
-}  // namespace
 
 std::string TemplateError::describe() const {
   if (line == 0) return message;
@@ -18,15 +13,13 @@ void raise(ErrorKind kind, std::string message) { throw TemplateException(kind, 
 
 void raise_runtime(std::string message) { throw TemplateException(ErrorKind::kRuntime, std::move(message)); }
 
-Budget::Budget(const Limits& limits) : limits_(limits), previous_(current_budget) {
+Budget::Budget(const Limits& limits) : limits_(limits), previous_(current_) {
   const char here = 0;
   base_ = reinterpret_cast<std::uintptr_t>(&here);
-  current_budget = this;
+  current_ = this;
 }
 
-Budget::~Budget() { current_budget = previous_; }
-
-Budget* Budget::current() { return current_budget; }
+Budget::~Budget() { current_ = previous_; }
 
 void Budget::fail_steps() const {
   raise(ErrorKind::kBudget, "the template takes more than " + std::to_string(limits_.steps) +
@@ -39,13 +32,5 @@ void Budget::fail_memory() const {
 }
 
 void Budget::fail_stack() const { raise(ErrorKind::kBudget, "the template nests its calls or values too deeply"); }
-
-void charge_allocation(std::uint64_t bytes) {
-  if (current_budget != nullptr) current_budget->allocate(bytes);
-}
-
-void check_stack() {
-  if (current_budget != nullptr) current_budget->check_stack();
-}
 
 }  // namespace atelier::prompt::jinja

@@ -77,7 +77,7 @@ class Budget {
   const Limits& limits() const { return limits_; }
 
   // Null outside a rendering: what is made then (constants of a template) is bounded by its source.
-  static Budget* current();
+  static Budget* current() { return current_; }
 
  private:
   static constexpr std::uintptr_t kStackBytes = 3u << 20;
@@ -85,6 +85,7 @@ class Budget {
   [[noreturn]] void fail_memory() const;
   [[noreturn]] void fail_stack() const;
 
+  static inline constinit thread_local Budget* current_ = nullptr;
   Limits limits_;
   std::uint64_t steps_ = 0;
   std::uint64_t allocated_ = 0;
@@ -97,8 +98,12 @@ inline void charge_steps(std::uint64_t count) {
 }
 // Work that is linear in bytes: a step for each 32 of them.
 inline void charge_bytes(std::uint64_t bytes) { charge_steps(1 + bytes / 32); }
-void charge_allocation(std::uint64_t bytes);
+inline void charge_allocation(std::uint64_t bytes) {
+  if (Budget* budget = Budget::current()) budget->allocate(bytes);
+}
 // For recursive walks over values.
-void check_stack();
+inline void check_stack() {
+  if (const Budget* budget = Budget::current()) budget->check_stack();
+}
 
 }  // namespace atelier::prompt::jinja

@@ -23,7 +23,36 @@ const Value* Interpreter::borrow(const Expression& node) const {
     const Value& value = slot(static_cast<const Name&>(node).slot);
     return value.is_missing() ? nullptr : &value;
   }
+  // Members of dictionaries, which never change.
+  if (node.kind == ExpressionKind::kSubscript) {
+    const auto& member = static_cast<const Subscript&>(node);
+    if (member.index->kind != ExpressionKind::kConstant) return nullptr;
+    const Value& key = static_cast<const Constant&>(*member.index).value;
+    const Value* object = key.is_text() ? borrow(*member.object) : nullptr;
+    return object != nullptr && object->is_dict() ? object->as_dict().find(text_view(key)) : nullptr;
+  }
+  if (node.kind == ExpressionKind::kAttribute) {
+    const auto& member = static_cast<const Attribute&>(node);
+    const Value* object = member.method == Method::kNone ? borrow(*member.object) : nullptr;
+    if (object == nullptr || !object->is_dict() || text_view(member.name).starts_with("__")) return nullptr;
+    return object->as_dict().find(text_view(member.name));
+  }
   return nullptr;
+}
+
+// truth() of what the expression gives.
+bool Interpreter::holds(const Expression& node) {
+  budget_.step();
+  switch (node.kind) {
+    case ExpressionKind::kAnd:
+      return holds(*static_cast<const Binary&>(node).left) && holds(*static_cast<const Binary&>(node).right);
+    case ExpressionKind::kOr:
+      return holds(*static_cast<const Binary&>(node).left) || holds(*static_cast<const Binary&>(node).right);
+    case ExpressionKind::kNot: return !holds(*static_cast<const Unary&>(node).operand);
+    default: break;
+  }
+  const Value* there = borrow(node);
+  return truth(there != nullptr ? *there : evaluate(node));
 }
 
 Value Interpreter::evaluate(const Expression& node) {
@@ -78,7 +107,7 @@ Value Interpreter::evaluate_dict(const Dict& node) {
 }
 
 Value Interpreter::evaluate_conditional(const Conditional& node) {
-  if (truth(evaluate(*node.test))) return evaluate(*node.then);
+  if (holds(*node.test)) return evaluate(*node.then);
   if (node.otherwise) return evaluate(*node.otherwise);
   return Value::undefined_because("the condition of this inline 'if' was false and it has no 'else'");
 }
@@ -95,6 +124,10 @@ Value Interpreter::evaluate_compare(const Compare& node) {
     // Neither operand changes while the other is computed: names are only assigned by statements. A macro
     // could assign a name, so only a constant or a name on the right is left where it is.
     const Value* right_there = borrow(*operand);
+    if (const Value* left_there = right_there != nullptr ? borrow(*node.first) : nullptr) {
+      at(node.offset);
+      return Value::boolean(compare(comparison, *left_there, *right_there));
+    }
     const Value left = evaluate(*node.first);
     if (right_there != nullptr && operand->kind == ExpressionKind::kConstant) {
       at(node.offset);
@@ -165,6 +198,7 @@ Value Interpreter::evaluate_attribute(const Attribute& node) {
 }
 
 Value Interpreter::evaluate_subscript(const Subscript& node) {
+  if (const Value* there = borrow(node)) return *there;
   const Value object = evaluate(*node.object);
   if (node.index->kind == ExpressionKind::kSlice) {
     const auto& bounds = static_cast<const Slice&>(*node.index);
@@ -250,6 +284,11 @@ Value Interpreter::evaluate_filter(const FilterCall& node, const Value* block_te
 
 Value Interpreter::evaluate_test(const TestCall& node) {
   const Value* there = borrow(*node.input);
+  if (there != nullptr && node.arguments.is_empty() && node.test != nullptr && node.test->signature.required == 0) {
+    at(node.offset);
+    Bound none;
+    return Value::boolean(node.test->run(*there, none));
+  }
   const Value input = there != nullptr ? *there : evaluate(*node.input);
   Arguments arguments;
   evaluate_arguments(node.arguments, arguments);

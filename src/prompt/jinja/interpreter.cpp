@@ -197,21 +197,67 @@ Interpreter::Flow Interpreter::execute(const Statement& node) {
 
 void Interpreter::execute_output(const Output& node) {
   for (const ExpressionPtr& item : node.items) {
-    budget_.step();
-    if (const Value* value = borrow(*item)) {
-      at(item->offset);
-      append_text(*out_, *value);
-    } else {
-      const Value made = evaluate(*item);
-      at(item->offset);
-      append_text(*out_, made);
-    }
+    output_expression(*item);
   }
+}
+
+// Sums and conditions go out piece by piece, without a value of their own.
+void Interpreter::output_expression(const Expression& node) {
+  budget_.step();
+  if (const Value* value = borrow(node)) {
+    at(node.offset);
+    append_text(*out_, *value);
+  } else if (node.kind == ExpressionKind::kAdd) {
+    Value sum;
+    if (output_sum(static_cast<const Binary&>(node), out_->size(), sum)) return;
+    at(node.offset);
+    append_text(*out_, sum);
+  } else if (node.kind == ExpressionKind::kConditional) {
+    const auto& choice = static_cast<const Conditional&>(node);
+    if (holds(*choice.test)) {
+      output_expression(*choice.then);
+    } else if (choice.otherwise) {
+      output_expression(*choice.otherwise);
+    }
+  } else {
+    const Value made = evaluate(node);
+    at(node.offset);
+    append_text(*out_, made);
+  }
+}
+
+// a + b + …: true where all of them were plain text, which is in the output then, from `begin` on. Else the sum is a
+// value, and the output as it was.
+bool Interpreter::output_sum(const Binary& node, std::size_t begin, Value& sum) {
+  budget_.step();
+  bool is_out = false;
+  if (node.left->kind == ExpressionKind::kAdd) {
+    is_out = output_sum(static_cast<const Binary&>(*node.left), begin, sum);
+  } else {
+    const Value* there = borrow(*node.left);
+    sum = there != nullptr ? *there : evaluate(*node.left);
+  }
+  Value made;
+  const Value* right = borrow(*node.right);
+  if (right == nullptr) {
+    made = evaluate(*node.right);
+    right = &made;
+  }
+  const auto is_plain = [](const Value& value) { return value.is_text() && !value.is_markup(); };
+  if (is_plain(*right) && (is_out || is_plain(sum))) {
+    if (!is_out) out_->append(sum.as_text());
+    out_->append(right->as_text());
+    return true;
+  }
+  if (is_out) sum = out_->take_from(begin);
+  at(node.offset);
+  sum = add(std::move(sum), *right);
+  return false;
 }
 
 Interpreter::Flow Interpreter::execute_if(const IfStatement& node) {
   for (const IfBranch& branch : node.branches) {
-    if (truth(evaluate(*branch.test))) return execute(branch.body);
+    if (holds(*branch.test)) return execute(branch.body);
   }
   return execute(node.otherwise);
 }

@@ -38,6 +38,8 @@ class Interpreter {
   Flow execute(const StatementList& body);
   Flow execute(const Statement& node);
   void execute_output(const Output& node);
+  void output_expression(const Expression& node);
+  bool output_sum(const Binary& node, std::size_t begin, Value& sum);
   Flow execute_if(const IfStatement& node);
   Flow execute_for(const ForStatement& node);
   Flow execute_with(const WithStatement& node);
@@ -76,6 +78,7 @@ class Interpreter {
   Value evaluate_test(const TestCall& node);
   void evaluate_arguments(const CallArguments& node, Arguments& arguments);
   const Value* borrow(const Expression& node) const;
+  bool holds(const Expression& node);
 
   Value& slot(SlotRef ref) const {
     Activation* activation = activation_.get();

@@ -176,6 +176,8 @@ struct CallArguments {
   ExpressionList positional;
   std::vector<std::pair<Value, ExpressionPtr>> named;  // names are immortal text
   ExpressionPtr more_positional, more_named;           // *expression, **expression; may be null
+
+  bool is_empty() const { return positional.empty() && named.empty() && !more_positional && !more_named; }
 };
 
 struct Call : Expression {

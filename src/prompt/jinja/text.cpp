@@ -39,13 +39,9 @@ void for_runs(const TextObject& text, std::size_t begin, std::size_t end, Use us
   }
 }
 
-std::uint64_t output_limit() {
-  const Budget* budget = Budget::current();
-  return budget != nullptr ? budget->limits().output_bytes : 0x7FFFFFFF;
-}
-
-[[noreturn]] void fail_size() {
-  raise(ErrorKind::kBudget, "the template makes a text of more than " + std::to_string(output_limit()) + " bytes");
+[[noreturn]] void fail_text_size() {
+  raise(ErrorKind::kBudget,
+        "the template makes a text of more than " + std::to_string(TextBuilder::output_limit()) + " bytes");
 }
 
 }  // namespace
@@ -70,28 +66,16 @@ Provenance TextObject::at(std::size_t byte) const {
   return run == runs->end() ? runs->back().provenance : run->provenance;
 }
 
-void TextBuilder::check_size() const {
-  if (bytes_.size() > output_limit()) fail_size();
-}
+void TextBuilder::fail_size() { fail_text_size(); }
 
-void TextBuilder::note(std::size_t begin, Provenance provenance) {
-  if (bytes_.size() == begin) return;
-  add_run(runs_, bytes_.size(), provenance);
-}
-
-void TextBuilder::append(std::string_view bytes, Provenance provenance) {
-  const std::size_t begin = bytes_.size();
-  bytes_.append(bytes);
-  note(begin, provenance);
-  check_size();
-}
-
-void TextBuilder::append(const TextObject& text) { append_slice(text, 0, text.bytes.size()); }
-
-void TextBuilder::append_slice(const TextObject& text, std::size_t begin, std::size_t end) {
+void TextBuilder::append_runs(const TextObject& text, std::size_t begin, std::size_t end) {
   for_runs(text, begin, end, [&](std::size_t from, std::size_t to, Provenance provenance) {
     append(std::string_view(text.bytes).substr(from, to - from), provenance);
   });
+}
+
+void TextBuilder::finish_runs() {
+  if (!bytes_.empty()) runs_.push_back(Run{static_cast<std::uint32_t>(bytes_.size()), last_});
 }
 
 void TextBuilder::append_repeated(std::string_view bytes, std::int64_t times, Provenance provenance) {
@@ -101,7 +85,6 @@ void TextBuilder::append_repeated(std::string_view bytes, std::int64_t times, Pr
   bytes_.reserve(begin + bytes.size() * static_cast<std::size_t>(times));
   for (std::int64_t i = 0; i < times; ++i) bytes_.append(bytes);
   note(begin, provenance);
-  check_size();
 }
 
 void TextBuilder::append_code_point(char32_t code_point, Provenance provenance) {
@@ -111,29 +94,39 @@ void TextBuilder::append_code_point(char32_t code_point, Provenance provenance) 
 }
 
 Provenance TextBuilder::overall() const {
-  if (runs_.size() > 1) return Provenance::kContent;
-  return runs_.empty() ? Provenance::kTemplate : runs_.front().provenance;
+  if (!runs_.empty()) return Provenance::kContent;
+  return bytes_.empty() ? Provenance::kTemplate : last_;
 }
 
 Value TextBuilder::take() {
-  check_size();
   charge_allocation(bytes_.size() + sizeof(TextObject));
   charge_bytes(bytes_.size());
-  auto text =
-      std::make_unique<TextObject>(std::move(bytes_), runs_.empty() ? Provenance::kTemplate : runs_.front().provenance);
-  if (runs_.size() > 1) text->runs = std::make_unique<std::vector<Run>>(std::move(runs_));
+  if (!runs_.empty()) finish_runs();
+  const Provenance provenance = bytes_.empty() ? Provenance::kTemplate : last_;
+  auto text = std::make_unique<TextObject>(std::move(bytes_), provenance);
+  if (!runs_.empty()) text->runs = std::make_unique<std::vector<Run>>(std::move(runs_));
   bytes_.clear();
   runs_.clear();
   return Value::of(text.release());
 }
 
+Value TextBuilder::take_from(std::size_t begin) {
+  TextBuilder whole;
+  std::swap(whole.bytes_, bytes_);
+  std::swap(whole.runs_, runs_);
+  whole.last_ = last_;
+  const Value text = whole.take();
+  append_slice(text.as_text(), 0, begin);
+  return slice_text(text.as_text(), begin, text.as_text().bytes.size());
+}
+
 std::pair<std::string, std::vector<Run>> TextBuilder::take_runs() {
-  check_size();
+  finish_runs();
   return {std::move(bytes_), std::move(runs_)};
 }
 
 Value Value::text(std::string bytes, Provenance provenance) {
-  if (bytes.size() > output_limit()) fail_size();
+  if (bytes.size() > TextBuilder::output_limit()) fail_text_size();
   charge_allocation(bytes.size() + sizeof(TextObject));
   charge_bytes(bytes.size());
   return Value::of(std::make_unique<TextObject>(std::move(bytes), provenance).release());
@@ -166,7 +159,7 @@ Value concatenate(Value left, const Value& right) {
     return builder.take();
   }
   // Only this expression holds the left text: it grows where it is.
-  if (a.bytes.size() + b.bytes.size() > output_limit()) fail_size();
+  if (a.bytes.size() + b.bytes.size() > TextBuilder::output_limit()) fail_text_size();
   charge_allocation(b.bytes.size());
   charge_bytes(b.bytes.size());
   const std::size_t begin = a.bytes.size();

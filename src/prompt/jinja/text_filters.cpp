@@ -239,8 +239,7 @@ void wrap_line(const TextObject& line, std::int64_t width, bool break_long_words
     if (next < chunks.size() && length(chunks[next]) > width && (break_long_words || end == begin)) {
       if (break_long_words) {
         std::size_t cut = chunks[next].first;
-        for (std::int64_t room = width - used; room > 0; --room)
-          cut += utf8::decode(line.bytes, cut).length;
+        for (std::int64_t room = width - used; room > 0; --room) cut += utf8::decode(line.bytes, cut).length;
         if (!is_space(chunks[next])) end = cut;
         chunks[next].first = cut;
       } else {

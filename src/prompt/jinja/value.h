@@ -276,9 +276,26 @@ struct TextObject : Object {
 // Builds text piece by piece; throws where it grows beyond the output limit.
 class TextBuilder {
  public:
-  void append(std::string_view bytes, Provenance provenance);
-  void append(const TextObject& text);
-  void append_slice(const TextObject& text, std::size_t begin, std::size_t end);
+  TextBuilder() : limit_(output_limit()) {}
+  void append(std::string_view bytes, Provenance provenance) {
+    const std::size_t begin = bytes_.size();
+    bytes_.append(bytes);
+    note(begin, provenance);
+  }
+  void append(const TextObject& text) {
+    if (text.runs) {
+      append_runs(text, 0, text.bytes.size());
+    } else {
+      append(text.bytes, text.provenance);
+    }
+  }
+  void append_slice(const TextObject& text, std::size_t begin, std::size_t end) {
+    if (text.runs) {
+      append_runs(text, begin, end);
+    } else if (begin < end) {
+      append(std::string_view(text.bytes).substr(begin, end - begin), text.provenance);
+    }
+  }
   void append(char character, Provenance provenance) { append(std::string_view(&character, 1), provenance); }
   void append_repeated(std::string_view bytes, std::int64_t times, Provenance provenance);
   void append_code_point(char32_t code_point, Provenance provenance);
@@ -288,15 +305,33 @@ class TextBuilder {
   // The provenance of everything so far together.
   Provenance overall() const;
   Value take();
+  // What was appended since the text had that size, which is then its size again.
+  Value take_from(std::size_t begin);
   // As above, for the end of a rendering.
   std::pair<std::string, std::vector<Run>> take_runs();
 
+  // Bytes that a text may have.
+  static std::uint64_t output_limit() {
+    const Budget* budget = Budget::current();
+    return budget != nullptr ? budget->limits().output_bytes : 0x7FFFFFFF;
+  }
+
  private:
-  void note(std::size_t begin, Provenance provenance);
-  void check_size() const;
+  void append_runs(const TextObject& text, std::size_t begin, std::size_t end);
+  // What begins at `begin` and ends where the text does now has this provenance.
+  void note(std::size_t begin, Provenance provenance) {
+    if (bytes_.size() == begin) return;
+    if (begin > 0 && provenance != last_) runs_.push_back(Run{static_cast<std::uint32_t>(begin), last_});
+    last_ = provenance;
+    if (bytes_.size() > limit_) fail_size();
+  }
+  [[noreturn]] static void fail_size();
+  void finish_runs();
+
   std::string bytes_;
-  std::vector<Run> runs_;
-  std::size_t charged_ = 0;
+  std::vector<Run> runs_;                    // all but the last, which goes on to the end
+  Provenance last_ = Provenance::kTemplate;  // the last one's
+  std::uint64_t limit_;
 };
 
 Value slice_text(const TextObject& text, std::size_t begin, std::size_t end);
