@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 
 #include "base/utf8.h"
 #include "models/file_name.h"
@@ -136,6 +137,50 @@ void read_templates(const Gguf& file, Facts& facts) {
   }
 }
 
+// llama.cpp's number for control tokens in tokenizer.ggml.token_type.
+constexpr std::int32_t kControlToken = 3;
+// Vocabularies reserve hundreds of control tokens for later; those are no markers of anything.
+constexpr std::size_t kMaxControlTokens = 512;
+
+bool is_reserved(std::string_view text) {
+  for (const std::string_view word : {"reserved", "unused", "extra_id", "placeholder"}) {
+    if (text.find(word) != std::string_view::npos) return true;
+  }
+  return false;
+}
+
+Result<std::vector<std::uint64_t>> control_token_ids(const ByteSource& source, const GgufArray& types) {
+  std::vector<std::uint64_t> ids;
+  if (types.element_type != GgufType::kInt32 && types.element_type != GgufType::kUint32) return ids;
+  std::vector<char> chunk(std::size_t{64} * 1024);
+  for (std::uint64_t at = 0; at < types.count * sizeof(std::int32_t); at += chunk.size()) {
+    const std::uint64_t size = std::min<std::uint64_t>(chunk.size(), types.count * sizeof(std::int32_t) - at);
+    const auto read = source.read_at(types.offset + at, chunk.data(), size);
+    if (!read) return std::unexpected(read.error());
+    for (std::uint64_t i = 0; i + sizeof(std::int32_t) <= *read; i += sizeof(std::int32_t)) {
+      std::int32_t type = 0;
+      std::memcpy(&type, chunk.data() + i, sizeof(type));
+      if (type == kControlToken) ids.push_back((at + i) / sizeof(std::int32_t));
+    }
+  }
+  return ids;
+}
+
+Result<void> read_control_tokens(const ByteSource& source, const Gguf& file, const GgufArray& vocabulary,
+                                 const GgufLimits& limits, TokenizerFacts& tokenizer) {
+  const GgufArray* types = file.array("tokenizer.ggml.token_type");
+  if (types == nullptr || types->count != vocabulary.count) return {};
+  const auto ids = control_token_ids(source, *types);
+  if (!ids) return std::unexpected(ids.error());
+  const auto texts = string_elements(source, vocabulary, *ids, limits);
+  if (!texts) return std::unexpected(texts.error());
+  for (const std::string& text : *texts) {
+    if (text.empty() || is_reserved(text) || tokenizer.control_tokens.size() >= kMaxControlTokens) continue;
+    tokenizer.control_tokens.push_back(utf8::repair(text));
+  }
+  return {};
+}
+
 Result<void> read_tokenizer(const ByteSource& source, const Gguf& file, const GgufLimits& limits,
                             TokenizerFacts& tokenizer) {
   tokenizer.model = text_of(file, "tokenizer.ggml.model");
@@ -169,7 +214,7 @@ Result<void> read_tokenizer(const ByteSource& source, const Gguf& file, const Gg
   const auto texts = string_elements(source, *vocabulary, ids, limits);
   if (!texts) return std::unexpected(texts.error());
   for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i]->text = utf8::repair((*texts)[i]);
-  return {};
+  return read_control_tokens(source, file, *vocabulary, limits, tokenizer);
 }
 
 void count_parameters(const Gguf& file, Facts& facts) {

@@ -57,6 +57,8 @@ struct TokenizerFacts {
   SpecialToken bos, eos, eot, unknown, separator, padding, mask;
   // Nothing where the file does not say: the tokenizer's own habit then holds.
   std::optional<bool> add_bos, add_eos;
+  // Texts of the control tokens, reserved ones left out: markers of turns, tools and channels are among them.
+  std::vector<std::string> control_tokens;
   friend bool operator==(const TokenizerFacts&, const TokenizerFacts&) = default;
 };
 

@@ -20,6 +20,11 @@ class Writer {
     for (const T& value : values) list.emplace_back(value);
     object_.append(name, std::move(list));
   }
+  void operator()(const char* name, const std::vector<std::string>& values) {
+    json::Array list;
+    for (const std::string& value : values) list.emplace_back(value);
+    object_.append(name, std::move(list));
+  }
   void operator()(const char* name, const std::vector<std::pair<std::string, std::string>>& values) {
     json::Array list;
     for (const auto& [first, second] : values) list.emplace_back(json::Array{first, second});
@@ -90,6 +95,12 @@ class Reader {
       values.push_back(element.if_bool() != nullptr && *element.if_bool());
     }
   }
+  void operator()(const char* name, std::vector<std::string>& values) {
+    for (const json::Value& element : list(name)) {
+      if (element.if_string() == nullptr) good = false;
+      values.push_back(element.if_string() == nullptr ? std::string() : *element.if_string());
+    }
+  }
   void operator()(const char* name, std::vector<std::pair<std::string, std::string>>& values) {
     for (const json::Value& element : list(name)) {
       const json::Array* pair = element.if_array();
@@ -151,6 +162,7 @@ void visit_members(Visitor& visitor, F& facts) {
   visitor("vocabulary", tokenizer.vocabulary);
   visitor("add_bos", tokenizer.add_bos);
   visitor("add_eos", tokenizer.add_eos);
+  visitor("control_tokens", tokenizer.control_tokens);
   visit_token(visitor, "bos_id", "bos", tokenizer.bos);
   visit_token(visitor, "eos_id", "eos", tokenizer.eos);
   visit_token(visitor, "eot_id", "eot", tokenizer.eot);

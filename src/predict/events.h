@@ -1,7 +1,7 @@
 // What comes back from the pipeline: every dialect, streaming or not, encodes this one stream.
 //
 // Order: (LoadStarted LoadProgress* LoadEnded)? then, for each choice, Accepted Started PromptProgress*
-// TextDelta* ChoiceEnded, choices interleaved; End last. Error ends the stream at any point instead.
+// (TextDelta | tool call)* ChoiceEnded, choices interleaved; End last. Error ends the stream at any point instead.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace atelier::predict {
 
-using StopReason = runtime::StopReason;
+enum class StopReason { kEndToken, kStopString, kMaxTokens, kContextLength, kCancelled, kToolCalls };
 using TokenLogprob = runtime::TokenLogprob;
 
 struct LoadStarted {
@@ -46,7 +46,11 @@ struct PromptProgress {
   std::uint64_t total_tokens = 0;
 };
 
-enum class Channel { kMessage, kReasoning };
+enum class Channel {
+  kMessage,
+  kReasoning,
+  kAnalysis,  // reasoning of models that have a channel for it (harmony): never part of a message, whatever is asked
+};
 
 // A token with what was asked about it. Its bytes may be a part of a character.
 struct Token {
@@ -62,6 +66,29 @@ struct TextDelta {
   std::string text;           // complete UTF-8; may be empty where tokens are reported
   std::vector<Token> tokens;  // only where log probabilities were asked for
   bool of_prompt = false;     // the prompt's own text (`echo`)
+};
+
+// A call of a tool: started, its arguments in parts, ended. Calls of a choice are numbered from 0 and do not
+// interleave. One that failed was none: its text, as the model wrote it, belongs to the message.
+struct ToolCallStarted {
+  int choice = 0;
+  std::size_t index = 0;
+  std::string id;
+  std::string name;  // as the client named the tool
+};
+struct ToolCallArguments {
+  int choice = 0;
+  std::size_t index = 0;
+  std::string json;  // the next part of one JSON object
+};
+struct ToolCallEnded {
+  int choice = 0;
+  std::size_t index = 0;
+};
+struct ToolCallFailed {
+  int choice = 0;
+  std::size_t index = 0;
+  std::string text;
 };
 
 struct Usage {
@@ -85,9 +112,11 @@ struct ChoiceEnded {
   Timing timing;
 };
 
+ChoiceEnded to_choice_ended(int choice, const runtime::Done& done);
+
 struct End {};
 
 using Event = std::variant<LoadStarted, LoadProgress, LoadEnded, Accepted, Started, PromptProgress, TextDelta,
-                           ChoiceEnded, End, Error>;
+                           ToolCallStarted, ToolCallArguments, ToolCallEnded, ToolCallFailed, ChoiceEnded, End, Error>;
 
 }  // namespace atelier::predict

@@ -10,6 +10,7 @@
 #include "base/utf8.h"
 #include "models/estimate.h"
 #include "predict/pool.h"
+#include "prompt/manual_template.h"
 
 namespace atelier::predict {
 namespace {
@@ -84,6 +85,18 @@ prompt::SpecialTokens special_tokens(const models::ModelEntry& entry) {
   special.sep = tokenizer.separator.text;
   special.pad = tokenizer.padding.text;
   return special;
+}
+
+// The Jinja text of the model's prompts; empty where it has none.
+std::string template_source(const models::ModelEntry& entry) {
+  if (!entry.defaults.manual_prompt) return entry.chat_template;
+  const models::ManualPrompt& texts = *entry.defaults.manual_prompt;
+  return prompt::manual_template_source({.before_system = texts.before_system,
+                                         .after_system = texts.after_system,
+                                         .before_user = texts.before_user,
+                                         .after_user = texts.after_user,
+                                         .before_assistant = texts.before_assistant,
+                                         .after_assistant = texts.after_assistant});
 }
 
 // Keeps the first dimensions and brings the rest back to length 1.
@@ -328,10 +341,11 @@ awaitable<Result<AcquiredModel>> ModelService::acquire(std::string model, ModelK
 
 const ModelService::CompiledTemplate& ModelService::compiled_template(const models::ModelEntry& entry) {
   CompiledTemplate& cached = templates_[entry.variant_key()];
-  const bool fresh = (cached.compiled || cached.error) && cached.source == entry.chat_template;
+  const std::string source = template_source(entry);
+  const bool fresh = (cached.compiled || cached.error) && cached.source == source;
   if (fresh) return cached;
-  cached = CompiledTemplate{entry.chat_template, nullptr, std::nullopt};
-  if (entry.chat_template.empty()) log::warn("'{}' has no chat template; ChatML is used for it", entry.key);
+  cached = CompiledTemplate{source, nullptr, std::nullopt};
+  if (source.empty()) log::warn("'{}' has no chat template; ChatML is used for it", entry.key);
   auto compiled = compile_chat_template(entry);
   if (!compiled) {
     cached.error =
@@ -347,14 +361,15 @@ const ModelService::CompiledTemplate& ModelService::compiled_template(const mode
 }
 
 Result<prompt::ChatTemplate> compile_chat_template(const models::ModelEntry& entry) {
-  if (entry.chat_template.empty()) return prompt::ChatTemplate::chatml(special_tokens(entry));
-  return prompt::ChatTemplate::compile(entry.chat_template, special_tokens(entry));
+  std::string source = template_source(entry);
+  if (source.empty()) return prompt::ChatTemplate::chatml(special_tokens(entry));
+  return prompt::ChatTemplate::compile(std::move(source), special_tokens(entry));
 }
 
 bool trained_for_tool_use(const models::ModelEntry& entry) {
   if (entry.type == models::ModelType::kEmbedding || entry.chat_template.empty()) return false;
   const auto compiled = compile_chat_template(entry);
-  return compiled && compiled->capabilities().supports_tools;
+  return compiled && compiled->capabilities().native_tool_format != nullptr;
 }
 
 Result<std::shared_ptr<const prompt::ChatTemplate>> ModelService::chat_template(const models::ModelEntry& entry) {

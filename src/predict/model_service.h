@@ -28,11 +28,12 @@ using runtime::InstanceStatus;
 using runtime::LoadConfig;
 using runtime::ModelKind;
 
-// Settings that decide how models are loaded.
+// Settings that decide how models are loaded and how their answers are read.
 struct ModelSettings {
   bool jit = true;                     // load on demand
   bool jit_auto_unload = true;         // give models loaded on demand an idle time
   std::chrono::seconds jit_ttl{3600};  // and this is it
+  bool separate_reasoning = true;      // reasoning in a field of its own, not in the message
   enum class Guardrails { kOff, kRelaxed, kBalanced, kStrict } guardrails = Guardrails::kBalanced;
 };
 
@@ -90,8 +91,8 @@ struct LoadObserver {
 // (models::CatalogOptions::trained_for_tool_use). Any thread.
 bool trained_for_tool_use(const models::ModelEntry& entry);
 
-// The template that a model's prompts are made with: the one of model.yaml, else the file's own, else ChatML. Costs some
-// milliseconds; ModelService::chat_template remembers what it gave. Any thread.
+// The template that a model's prompts are made with: the user's, else model.yaml's (either may be a manual one), else the
+// file's own, else ChatML. Costs some milliseconds; ModelService::chat_template remembers what it gave. Any thread.
 Result<prompt::ChatTemplate> compile_chat_template(const models::ModelEntry& entry);
 
 class ModelService {

@@ -10,6 +10,8 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/log.h"
+#include "predict/answer_reader.h"
+#include "predict/chat_prompt.h"
 #include "predict/context_overflow.h"
 #include "predict/event_queue.h"
 #include "predict/pool.h"
@@ -72,25 +74,17 @@ std::optional<TextDelta> to_text_delta(int choice, runtime::Delta&& delta, bool 
   return text;
 }
 
-ChoiceEnded to_choice_ended(int choice, const runtime::Done& done) {
-  ChoiceEnded ended;
-  ended.choice = choice;
-  ended.reason = done.reason;
-  ended.stop_string = done.stop_string;
-  ended.usage = {done.prompt_tokens, done.cached_tokens, done.predicted_tokens, 0};
-  ended.timing = {done.queue_seconds, done.prompt_seconds, done.generation_seconds};
-  return ended;
-}
-
 // One answer to be made.
 struct Choice {
   runtime::GenerateRequest request;
-  std::string echo;  // the prompt's text, to be given back first
+  std::string echo;                    // the prompt's text, to be given back first
+  std::optional<AnswerFormat> format;  // of chats; a text completion is passed on as it is
 };
 
 // Passes one generation's events on until it ends. Returns its error, if it ended with one.
 awaitable<std::optional<Error>> pump(std::shared_ptr<Work> work, std::unique_ptr<runtime::Generation> generation,
-                                     int choice, bool with_tokens, std::string echo) {
+                                     int choice, bool with_tokens, std::string echo,
+                                     std::optional<AnswerReader> reader) {
   struct Cancel {
     runtime::Generation* generation;
     void operator()() const { generation->cancel(); }
@@ -101,27 +95,34 @@ awaitable<std::optional<Error>> pump(std::shared_ptr<Work> work, std::unique_ptr
     if (!event) continue;
     if (auto* error = std::get_if<Error>(&*event)) co_return std::move(*error);
 
-    std::optional<Event> passed_on;
+    std::vector<Event> passed_on;
     bool done = false;
     if (const auto* accepted = std::get_if<runtime::Accepted>(&*event)) {
-      passed_on = Accepted{choice, accepted->prompt_tokens, accepted->queue_position};
+      passed_on.emplace_back(Accepted{choice, accepted->prompt_tokens, accepted->queue_position});
+      if (!echo.empty()) {
+        passed_on.emplace_back(TextDelta{choice, Channel::kMessage, std::exchange(echo, {}), {}, true});
+      }
     } else if (const auto* started = std::get_if<runtime::Started>(&*event)) {
-      passed_on = Started{choice, started->cached_tokens};
+      passed_on.emplace_back(Started{choice, started->cached_tokens});
     } else if (const auto* progress = std::get_if<runtime::PromptProgress>(&*event)) {
-      passed_on = PromptProgress{choice, progress->processed_tokens, progress->total_tokens};
+      passed_on.emplace_back(PromptProgress{choice, progress->processed_tokens, progress->total_tokens});
     } else if (auto* delta = std::get_if<runtime::Delta>(&*event)) {
-      auto text = to_text_delta(choice, std::move(*delta), with_tokens);
-      if (text) passed_on = std::move(*text);
+      if (reader) {
+        reader->read(std::move(*delta), passed_on);
+        if (reader->is_complete()) generation->cancel();
+      } else if (auto text = to_text_delta(choice, std::move(*delta), with_tokens)) {
+        passed_on.emplace_back(std::move(*text));
+      }
     } else if (const auto* ended = std::get_if<runtime::Done>(&*event)) {
-      passed_on = to_choice_ended(choice, *ended);
+      if (reader) {
+        reader->finish(*ended, passed_on);
+      } else {
+        passed_on.emplace_back(to_choice_ended(choice, *ended));
+      }
       done = true;
     }
-    if (passed_on) {
-      Event value = std::move(*passed_on);
-      co_await work->events.push(std::move(value));
-    }
-    if (std::holds_alternative<runtime::Accepted>(*event) && !echo.empty()) {
-      Event value = TextDelta{choice, Channel::kMessage, std::exchange(echo, {}), {}, true};
+    for (Event& each : passed_on) {
+      Event value = std::move(each);
       co_await work->events.push(std::move(value));
     }
     if (done) co_return std::nullopt;
@@ -129,10 +130,10 @@ awaitable<std::optional<Error>> pump(std::shared_ptr<Work> work, std::unique_ptr
 }
 
 awaitable<void> run_choice(std::shared_ptr<Work> work, std::unique_ptr<runtime::Generation> generation, int choice,
-                           bool with_tokens, std::string echo) {
+                           bool with_tokens, std::string echo, std::optional<AnswerReader> reader) {
   std::optional<Error> error;
   try {
-    error = co_await pump(work, std::move(generation), choice, with_tokens, std::move(echo));
+    error = co_await pump(work, std::move(generation), choice, with_tokens, std::move(echo), std::move(reader));
   } catch (const std::exception& exception) {
     error = Error{ErrorCode::kInternal, exception.what(), {}};
   }
@@ -156,8 +157,11 @@ awaitable<Result<void>> run_choices(std::shared_ptr<Work> work, std::shared_ptr<
   }
   work->running = static_cast<int>(generations.size());
   for (std::size_t i = 0; i < generations.size(); ++i) {
+    const int number = static_cast<int>(i);
+    std::optional<AnswerReader> reader;
+    if (choices[i].format) reader.emplace(number, std::move(*choices[i].format), with_tokens);
     auto choice =
-        run_choice(work, std::move(generations[i]), static_cast<int>(i), with_tokens, std::move(choices[i].echo));
+        run_choice(work, std::move(generations[i]), number, with_tokens, std::move(choices[i].echo), std::move(reader));
     boost::asio::co_spawn(work->loop, std::move(choice), boost::asio::detached);
   }
   while (work->running > 0) {
@@ -176,16 +180,18 @@ runtime::GenerateRequest base_request(const GenerationOptions& options, const mo
   apply_sampling_defaults(request.sampling, entry.defaults.sampling);
   request.max_tokens = options.max_tokens;
   request.stop_strings = options.stop_strings;
+  const std::vector<std::string>& of_template = entry.defaults.template_stop_strings;
+  request.stop_strings.insert(request.stop_strings.end(), of_template.begin(), of_template.end());
   request.logprobs = options.logprobs;
   request.top_logprobs = options.top_logprobs;
   return request;
 }
 
 // The same request once for each choice; with a seed given, each choice has its own.
-void add_choices(std::vector<Choice>& all, const runtime::GenerateRequest& request, int choices,
-                 const std::string& echo = {}) {
+void add_choices(std::vector<Choice>& all, const Choice& choice, int choices) {
+  const runtime::GenerateRequest& request = choice.request;
   for (int i = 0; i < choices; ++i) {
-    all.push_back(Choice{request, echo});
+    all.push_back(choice);
     if (request.sampling.seed)
       all.back().request.sampling.seed = *request.sampling.seed + static_cast<std::uint64_t>(i);
   }
@@ -230,15 +236,9 @@ std::size_t text_bytes(const std::vector<prompt::Message>& messages) {
 }
 
 awaitable<Result<prompt::RenderedPrompt>> render(const prompt::ChatTemplate& chat_template,
-                                                 const std::vector<prompt::Message>& messages,
-                                                 const json::Object& variables, boost::asio::any_io_executor pool) {
-  prompt::RenderRequest request;
-  request.messages = messages;
-  request.template_variables = variables;
-  request.now = prompt::local_time(std::chrono::system_clock::now());
-  request.add_generation_prompt = messages.empty() || messages.back().role != "assistant";
-  request.continue_final_message = !request.add_generation_prompt;
-  if (text_bytes(messages) <= kRenderOnLoopBytes) co_return chat_template.render(request);
+                                                 const prompt::RenderRequest& request,
+                                                 boost::asio::any_io_executor pool) {
+  if (text_bytes(request.messages) <= kRenderOnLoopBytes) co_return chat_template.render(request);
   auto on_pool = [&] { return chat_template.render(request); };
   co_return co_await run_on(pool, on_pool);
 }
@@ -250,22 +250,23 @@ std::uint64_t room_for_answer(const GenerationOptions& options, std::uint64_t co
 
 // Drops as few turns as make the conversation fit, as the request's policy says. What cannot fit is left to the
 // engine to refuse, with the numbers.
-awaitable<Result<void>> shorten(ChatRequest& request, runtime::Instance& instance,
-                                const prompt::ChatTemplate& chat_template, boost::asio::any_io_executor pool) {
+awaitable<Result<void>> shorten(prompt::RenderRequest& conversation, const ChatRequest& request,
+                                runtime::Instance& instance, const prompt::ChatTemplate& chat_template,
+                                boost::asio::any_io_executor pool) {
   const std::uint64_t context_length = instance.info().config.context_length.value_or(0);
   if (context_length == 0) co_return Result<void>();
   const std::uint64_t budget = context_length - room_for_answer(request.options, context_length);
 
   // versions[k]: the conversation after k drops. More drops never make it longer, so the first that fits is found by
   // halving.
-  std::vector<std::vector<prompt::Message>> versions{request.messages};
-  for (auto messages = request.messages; drop_messages(messages, request.overflow);) versions.push_back(messages);
+  std::vector<std::vector<prompt::Message>> versions{conversation.messages};
+  for (auto messages = conversation.messages; drop_messages(messages, request.overflow);) versions.push_back(messages);
   std::size_t least = 0;
   std::size_t most = versions.size() - 1;
   std::size_t probe = 0;  // most conversations fit as they are
   while (least < most || probe == 0) {
-    const Result<prompt::RenderedPrompt> rendered =
-        co_await render(chat_template, versions[probe], request.template_variables, pool);
+    conversation.messages = versions[probe];
+    const Result<prompt::RenderedPrompt> rendered = co_await render(chat_template, conversation, pool);
     if (!rendered) co_return std::unexpected(rendered.error());
     std::vector<runtime::PromptSegment> segments = to_segments(*rendered);
     const Result<std::uint64_t> tokens = co_await instance.count(std::move(segments), !rendered->begins_with_bos);
@@ -278,7 +279,7 @@ awaitable<Result<void>> shorten(ChatRequest& request, runtime::Instance& instanc
     if (least >= most) break;
     probe = (least + most) / 2;
   }
-  request.messages = std::move(versions[most]);
+  conversation.messages = std::move(versions[most]);
   co_return Result<void>();
 }
 
@@ -289,19 +290,23 @@ awaitable<Result<void>> run_chat(std::shared_ptr<Work> work, ModelService& model
   const auto chat_template = models.chat_template(*model->entry);
   if (!chat_template) co_return std::unexpected(chat_template.error());
 
+  ChatPrompt chat =
+      chat_prompt(request, (*chat_template)->capabilities(), *model->entry, models.settings().separate_reasoning);
   if (request.overflow != ContextOverflow::kStopAtLimit) {
-    const Result<void> shortened = co_await shorten(request, *model->instance, **chat_template, pool);
+    const Result<void> shortened =
+        co_await shorten(chat.conversation, request, *model->instance, **chat_template, pool);
     if (!shortened) co_return shortened;
   }
-  const Result<prompt::RenderedPrompt> rendered =
-      co_await render(**chat_template, request.messages, request.template_variables, pool);
+  const Result<prompt::RenderedPrompt> rendered = co_await render(**chat_template, chat.conversation, pool);
   if (!rendered) co_return std::unexpected(rendered.error());
+  chat.answer.output.starts_in_reasoning = rendered->opens_reasoning;
+  chat.answer.begins = rendered->answer_begins;
 
-  runtime::GenerateRequest generate = base_request(request.options, *model->entry);
-  generate.prompt = to_segments(*rendered);
-  generate.add_bos = !rendered->begins_with_bos;
+  Choice choice{base_request(request.options, *model->entry), {}, std::move(chat.answer)};
+  choice.request.prompt = to_segments(*rendered);
+  choice.request.add_bos = !rendered->begins_with_bos;
   std::vector<Choice> all;
-  add_choices(all, generate, request.options.choices);
+  add_choices(all, choice, request.options.choices);
   co_return co_await run_choices(work, model->instance, std::move(all));
 }
 
@@ -330,7 +335,8 @@ awaitable<Result<void>> run_completion(std::shared_ptr<Work> work, ModelService&
       }
     }
     generate.prompt.push_back(std::move(segment));
-    add_choices(all, generate, request.options.choices, echo);
+    const Choice choice{std::move(generate), std::move(echo), std::nullopt};
+    add_choices(all, choice, request.options.choices);
   }
   co_return co_await run_choices(work, model->instance, std::move(all));
 }

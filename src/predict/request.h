@@ -35,9 +35,27 @@ struct GenerationOptions {
   std::optional<std::chrono::seconds> ttl;  // for an instance that this request loads
 };
 
+enum class ToolChoice {
+  kAuto,      // the model decides
+  kNone,      // it is not shown the tools
+  kRequired,  // the answer is a call
+};
+
+struct ToolUse {
+  json::Array tools;  // definitions as OpenAI has them: {"type": "function", "function": {…}}
+  ToolChoice choice = ToolChoice::kAuto;
+  std::string required_tool;  // with kRequired: this one; empty: any
+  bool parallel = true;       // more than one call in an answer
+};
+
+// How much the model is to think before it answers; translated to what its template knows.
+enum class ReasoningEffort { kOff, kLow, kMedium, kHigh, kOn };
+
 struct ChatRequest {
   std::string model;  // as the client wrote it; empty: whatever is loaded
   std::vector<prompt::Message> messages;
+  ToolUse tool_use;
+  std::optional<ReasoningEffort> reasoning;
   json::Object template_variables;  // chat_template_kwargs, enable_thinking
   GenerationOptions options;
   ContextOverflow overflow = ContextOverflow::kStopAtLimit;

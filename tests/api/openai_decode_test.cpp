@@ -102,10 +102,9 @@ TEST(DecodeChat, KeepsTheTextsThatClientsMatchOn) {
 }
 
 TEST(DecodeChat, SaysPlainlyWhatIsNotServedYet) {
-  for (const char* members :
-       {R"("tools":[{"type":"function","function":{"name":"f"}}])", R"("response_format":{"type":"json_object"})",
-        R"("response_format":{"type":"json_schema","json_schema":{"schema":{}}})", R"("grammar":"root ::= \"a\"")",
-        R"("draft_model":"d")", R"("preset":"p")"}) {
+  for (const char* members : {R"("response_format":{"type":"json_object"})",
+                              R"("response_format":{"type":"json_schema","json_schema":{"schema":{}}})",
+                              R"("grammar":"root ::= \"a\"")", R"("draft_model":"d")", R"("preset":"p")"}) {
     EXPECT_EQ(chat_error(with_user(members)).code, ErrorCode::kNotImplemented) << members;
   }
   EXPECT_EQ(
@@ -114,11 +113,86 @@ TEST(DecodeChat, SaysPlainlyWhatIsNotServedYet) {
   chat(with_user(R"("tools":[],"response_format":{"type":"text"})"));
 }
 
+// ---------------------------------------------------------------- tools
+
+constexpr const char* kTwoTools =
+    R"("tools":[{"type":"function","function":{"name":"a","parameters":{"type":"object","$defs":{"X":{}}}}},
+               {"type":"function","function":{"name":"b"}}])";
+
+TEST(DecodeTools, DefinitionsKeepWhatTheySay) {
+  const auto call = chat(with_user(kTwoTools));
+  const predict::ToolUse& use = call.request.tool_use;
+  ASSERT_EQ(use.tools.size(), 2u);
+  EXPECT_NE(use.tools[0].find("function")->find("parameters")->find("$defs"), nullptr);
+  // A tool without parameters takes none.
+  EXPECT_EQ(*use.tools[1].find("function")->find("parameters"),
+            json::Value(json::Object{{"type", "object"}, {"properties", json::Object()}}));
+  EXPECT_EQ(use.choice, predict::ToolChoice::kAuto);
+  EXPECT_TRUE(use.parallel);
+}
+
+TEST(DecodeTools, EveryFormOfToolChoice) {
+  const auto choice = [](const std::string& text) {
+    return chat(with_user(std::string(kTwoTools) + "," + text)).request.tool_use;
+  };
+  EXPECT_EQ(choice(R"("tool_choice":"none")").choice, predict::ToolChoice::kNone);
+  EXPECT_EQ(choice(R"("tool_choice":"required")").choice, predict::ToolChoice::kRequired);
+  EXPECT_EQ(choice(R"("tool_choice":{"type":"function","function":{"name":"b"}})").required_tool, "b");
+  EXPECT_EQ(choice(R"("function_call":{"name":"a"})").required_tool, "a");
+  EXPECT_EQ(choice(R"("function_call":"none")").choice, predict::ToolChoice::kNone);
+  EXPECT_FALSE(choice(R"("parallel_tool_calls":false)").parallel);
+  const predict::ToolUse allowed = choice(
+      R"("tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"b"}}]}})");
+  ASSERT_EQ(allowed.tools.size(), 1u);
+  EXPECT_EQ(allowed.choice, predict::ToolChoice::kRequired);
+}
+
+TEST(DecodeTools, MistakesAreNamed) {
+  struct {
+    const char* members;
+    const char* said;
+  } const cases[] = {
+      {R"("tools":[{"type":"retrieval"}])", "tools[0].type"},
+      {R"("tools":[{"type":"function"}])", "tools[0].function.name"},
+      {R"("tools":[{"type":"function","function":{"name":"a","parameters":[]}}])", "tools[0].function.parameters"},
+      {R"("tools":[{"type":"function","function":{"name":"a"}}],"tool_choice":{"type":"web"})",
+       "Invalid tool_choice type"},
+      {R"("tools":[{"type":"function","function":{"name":"a"}}],"tool_choice":{"type":"function","function":{"name":"b"}})",
+       "must name one of"},
+      {R"("tool_choice":"required")", "there are no 'tools'"},
+      {R"("tool_choice":"sometimes")", "'sometimes'"},
+      {R"("reasoning_effort":"huge")", "reasoning_effort"},
+  };
+  for (const auto& each : cases) {
+    const Error error = chat_error(with_user(each.members));
+    EXPECT_EQ(error.code, ErrorCode::kInvalidRequest) << each.members;
+    EXPECT_NE(error.message.find(each.said), std::string::npos) << error.message;
+  }
+  EXPECT_NE(
+      chat_error(R"({"messages":[{"role":"assistant","tool_calls":[{"id":"1"}]}]})").message.find("tool_calls[0]"),
+      std::string::npos);
+}
+
+TEST(DecodeTools, TheFormsBeforeTools) {
+  const auto call = chat(R"({"messages":[{"role":"user","content":"x"},
+      {"role":"assistant","content":null,"function_call":{"name":"a","arguments":"{}"}},
+      {"role":"function","name":"a","content":"7"}],"functions":[{"name":"a"}]})");
+  EXPECT_EQ(call.request.tool_use.tools.size(), 1u);
+  ASSERT_EQ(call.request.messages[1].tool_calls.size(), 1u);
+}
+
+TEST(DecodeReasoning, EffortHasLevels) {
+  EXPECT_EQ(chat(with_user(R"("reasoning_effort":"none")")).request.reasoning, predict::ReasoningEffort::kOff);
+  EXPECT_EQ(chat(with_user(R"("reasoning_effort":"minimal")")).request.reasoning, predict::ReasoningEffort::kLow);
+  EXPECT_EQ(chat(with_user(R"("reasoning_effort":"xhigh")")).request.reasoning, predict::ReasoningEffort::kHigh);
+  EXPECT_FALSE(chat(with_user(R"("seed":1)")).request.reasoning);
+}
+
 TEST(DecodeChat, ReadsMessagesInAllTheirForms) {
   const ChatCall call = chat(R"({"messages":[
       {"role":"system","content":"be brief"},
       {"role":"user","name":"ann","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]},
-      {"role":"assistant","content":null,"tool_calls":[{"id":"1"}],"reasoning_content":"hm"},
+      {"role":"assistant","content":null,"tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}],"reasoning_content":"hm"},
       {"role":"tool","tool_call_id":"1","content":"42"}]})");
   const auto& messages = call.request.messages;
   ASSERT_EQ(messages.size(), 4U);

@@ -221,8 +221,8 @@ describe('errors', () => {
   });
 
   test('name what is not served yet', async () => {
-    const tools = [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }];
-    const error = await client.chat.completions.create({ model: chatModel, messages: question, tools }).catch((caught) => caught);
+    const error = await client.chat.completions
+      .create({ model: chatModel, messages: question, response_format: { type: 'json_object' } }).catch((caught) => caught);
     assert.equal(error.status, 501);
     assert.equal(error.code, 'not_implemented');
   });

@@ -32,13 +32,18 @@ export function scriptedResources() {
   return prefix;
 }
 
-// A models folder with one model, "scripted", that plays the script.
-export function scriptedModels(script) {
+// A models folder with one model, "scripted", that plays the script; with a chat template of the test's own.
+export function scriptedModels(script, { template } = {}) {
   const folder = temporaryFolder('models');
   const model = path.join(folder, 'tests/scripted');
   fs.mkdirSync(model, { recursive: true });
   fs.copyFileSync(path.join(models, 'atelier/tiny-llama-GGUF/tiny-llama-F32.gguf'), path.join(model, 'scripted.gguf'));
   fs.writeFileSync(path.join(model, 'scripted.script.json'), JSON.stringify(script));
+  if (template !== undefined) {
+    const value = { type: 'jinja', jinjaPromptTemplate: { template } };
+    fs.writeFileSync(path.join(model, 'model.yaml'),
+      JSON.stringify({ config: { load: { fields: [{ key: 'llm.load.promptTemplate', value }] } } }));
+  }
   return folder;
 }
 

@@ -157,7 +157,7 @@ config:
         value:
           type: jinja
           jinjaPromptTemplate:
-            template: "{{ bos_token }}|{{ enable_thinking }}|{{ mood }}|{% for t in tools or [] %}{{ t.function.name }},{% endfor %}|{{ messages[0].content }}|{{ strftime_now('%Y') }}"
+            template: "{{ bos_token }}|{{ enable_thinking }}|{{ mood }}|{% for t in tools or [] %}<tool_call>{{ t.function.name }},{% endfor %}|{{ messages[0].content }}|{{ strftime_now('%Y') }}"
 `);
     const request = {
       ...question, enable_thinking: false, chat_template_kwargs: { mood: 'fine', messages: 'not these' },
@@ -165,7 +165,7 @@ config:
     };
     const { stdout, stderr } = await atelier(['render', '--model', 'own', '--now', '2031-01-01'], JSON.stringify(request));
     assert.equal(stderr, '');
-    assert.equal(stdout, '<|begin_of_text|>|False|fine|clock,|Hi <|im_end|>|2031');
+    assert.equal(stdout, '<|begin_of_text|>|False|fine|<tool_call>clock,|Hi <|im_end|>|2031');
   });
 
   test('says what is wrong with a request or a model, with exit code 1', async () => {

@@ -125,11 +125,6 @@ void refuse_unserved(Fields& fields) {
                 fmt::format("{} ('{}') is not served by this version of Atelier yet; leave '{}' out", what, name, name),
                 ErrorCode::kNotImplemented);
   };
-  if (const json::Array* tools = fields.array("tools"); tools != nullptr && !tools->empty())
-    unserved("tools", "Tool use");
-  if (const json::Array* tools = fields.array("functions"); tools != nullptr && !tools->empty()) {
-    unserved("functions", "Tool use");
-  }
   if (fields.has("grammar")) unserved("grammar", "A grammar");
   if (fields.has("draft_model")) unserved("draft_model", "Speculative decoding with a draft model");
   if (fields.has("preset")) unserved("preset", "A preset");
@@ -199,6 +194,31 @@ struct MessageReader {
     return true;
   }
 
+  // Calls that the assistant made, in today's form or the one before tools.
+  bool add_tool_calls(const json::Value& value, prompt::Message& message) const {
+    if (const json::Value* call = value.find("function_call"); call != nullptr && call->is_object()) {
+      message.tool_calls.push_back(json::Object{{"type", "function"}, {"function", *call}});
+    }
+    const json::Value* calls = value.find("tool_calls");
+    if (calls == nullptr || calls->is_null()) return true;
+    if (!calls->is_array()) {
+      fail(".tool_calls", fmt::format("'{}.tool_calls' must be an array, not {}", where, kind_name(*calls)));
+      return false;
+    }
+    for (std::size_t i = 0; i < calls->if_array()->size(); ++i) {
+      const json::Value& call = (*calls->if_array())[i];
+      const json::Value* function = call.find("function");
+      const json::Value* name = function == nullptr ? nullptr : function->find("name");
+      if (name == nullptr || !name->is_string()) {
+        fail(".tool_calls",
+             fmt::format("'{}.tool_calls[{}].function.name' is required and must be a string", where, i));
+        return false;
+      }
+      message.tool_calls.push_back(call);
+    }
+    return true;
+  }
+
   std::optional<prompt::Message> read(const json::Value& value) const {
     if (!value.is_object()) {
       fail("", fmt::format("'{}' must be an object with 'role' and 'content', not {}", where, kind_name(value)));
@@ -219,9 +239,7 @@ struct MessageReader {
     message.tool_call_id = text_member("tool_call_id");
     message.reasoning = text_member("reasoning_content");
     if (message.reasoning.empty()) message.reasoning = text_member("reasoning");
-    if (const json::Value* calls = value.find("tool_calls"); calls != nullptr && calls->is_array()) {
-      message.tool_calls = *calls->if_array();
-    }
+    if (!add_tool_calls(value, message)) return std::nullopt;
     const json::Value* content = value.find("content");
     const bool may_lack_content = message.role == "assistant";
     if ((content == nullptr || content->is_null()) && !may_lack_content) {
@@ -250,6 +268,144 @@ void decode_messages(Fields& fields, predict::ChatRequest& request) {
     auto message = reader.read((*messages)[i]);
     if (!message) return;
     request.messages.push_back(std::move(*message));
+  }
+}
+
+// ---------------------------------------------------------------- tools and reasoning
+
+// A tool's definition, with the members that templates look for.
+std::optional<json::Value> read_tool(Fields& fields, const json::Value& tool, const std::string& where) {
+  const json::Value* type = tool.find("type");
+  const std::string* type_name = type == nullptr ? nullptr : type->if_string();
+  if (type_name == nullptr || *type_name != "function") {
+    fields.fail(where, fmt::format("'{}.type' must be 'function'; other tools are not served on this route", where));
+    return std::nullopt;
+  }
+  const json::Value* function = tool.find("function");
+  const json::Value* name = function == nullptr ? nullptr : function->find("name");
+  if (name == nullptr || !name->is_string() || name->if_string()->empty()) {
+    fields.fail(where, fmt::format("'{}.function.name' is required and must be a string", where));
+    return std::nullopt;
+  }
+  const json::Value* parameters = function->find("parameters");
+  if (parameters != nullptr && !parameters->is_null() && !parameters->is_object()) {
+    fields.fail(where, fmt::format("'{}.function.parameters' must be a JSON Schema object, not {}", where,
+                                   kind_name(*parameters)));
+    return std::nullopt;
+  }
+  json::Object definition = *function->if_object();
+  // Templates print the schema of every tool; a tool without one takes nothing.
+  if (parameters == nullptr || parameters->is_null()) {
+    definition.set("parameters", json::Object{{"type", "object"}, {"properties", json::Object()}});
+  }
+  if (!definition.contains("description")) definition.set("description", "");
+  return json::Object{{"type", "function"}, {"function", std::move(definition)}};
+}
+
+std::string tool_name(const json::Value& tool) { return *tool.find("function")->find("name")->if_string(); }
+
+bool has_tool(const predict::ToolUse& use, std::string_view name) {
+  return std::ranges::any_of(use.tools, [&](const json::Value& tool) { return tool_name(tool) == name; });
+}
+
+void require_tool(Fields& fields, predict::ToolUse& use, const json::Value* holder) {
+  const json::Value* name = holder == nullptr ? nullptr : holder->find("name");
+  if (name == nullptr || !name->is_string() || !has_tool(use, *name->if_string())) {
+    fields.fail("tool_choice", "'tool_choice' must name one of the 'tools'");
+    return;
+  }
+  use.choice = predict::ToolChoice::kRequired;
+  use.required_tool = *name->if_string();
+}
+
+void decode_tool_choice_word(Fields& fields, std::string_view word, predict::ToolUse& use) {
+  if (word == "auto") {
+    use.choice = predict::ToolChoice::kAuto;
+  } else if (word == "none") {
+    use.choice = predict::ToolChoice::kNone;
+  } else if (word == "required") {
+    if (use.tools.empty()) fields.fail("tool_choice", "'tool_choice' is 'required', but there are no 'tools'");
+    use.choice = predict::ToolChoice::kRequired;
+  } else {
+    fields.fail("tool_choice",
+                fmt::format("'tool_choice' must be 'auto', 'none', 'required' or an object, not '{}'", word));
+  }
+}
+
+// {"type": "allowed_tools", "allowed_tools": {"mode": …, "tools": [{"type": "function", "function": {"name"}}]}}
+void decode_allowed_tools(Fields& fields, const json::Object& choice, predict::ToolUse& use) {
+  const json::Value* inner = choice.find("allowed_tools");
+  const json::Value root = inner != nullptr ? *inner : json::Value(choice);
+  const json::Value* tools = root.find("tools");
+  const json::Array* allowed = tools == nullptr ? nullptr : tools->if_array();
+  if (allowed == nullptr) {
+    fields.fail("tool_choice", "'tool_choice.allowed_tools.tools' must be an array of tools");
+    return;
+  }
+  std::erase_if(use.tools, [&](const json::Value& tool) {
+    return std::ranges::none_of(*allowed, [&](const json::Value& each) {
+      const json::Value* function = each.find("function");
+      const json::Value* name = (function != nullptr ? *function : each).find("name");
+      return name != nullptr && *name == json::Value(tool_name(tool));
+    });
+  });
+  const json::Value* mode = root.find("mode");
+  decode_tool_choice_word(fields, mode != nullptr && mode->is_string() ? *mode->if_string() : "auto", use);
+}
+
+void decode_tool_choice(Fields& fields, const json::Value& choice, predict::ToolUse& use) {
+  if (const std::string* word = choice.if_string()) return decode_tool_choice_word(fields, *word, use);
+  const json::Value* type = choice.find("type");
+  const std::string* name = type == nullptr ? nullptr : type->if_string();
+  if (name != nullptr && *name == "function") return require_tool(fields, use, choice.find("function"));
+  if (name != nullptr && *name == "allowed_tools") return decode_allowed_tools(fields, *choice.if_object(), use);
+  fields.fail("tool_choice", fmt::format("Invalid tool_choice type: {}. Use 'auto', 'none', 'required' or "
+                                         "{{\"type\": \"function\", \"function\": {{\"name\": …}}}}",
+                                         name != nullptr ? "'" + *name + "'" : std::string(kind_name(choice))));
+}
+
+void decode_tools(Fields& fields, predict::ToolUse& use) {
+  if (const json::Array* tools = fields.array("tools")) {
+    for (std::size_t i = 0; i < tools->size(); ++i) {
+      auto tool = read_tool(fields, (*tools)[i], fmt::format("tools[{}]", i));
+      if (!tool) return;
+      use.tools.push_back(std::move(*tool));
+    }
+  } else if (const json::Array* functions = fields.array("functions")) {
+    // The form before tools.
+    for (std::size_t i = 0; i < functions->size(); ++i) {
+      const json::Value wrapped = json::Object{{"type", "function"}, {"function", (*functions)[i]}};
+      auto tool = read_tool(fields, wrapped, fmt::format("functions[{}]", i));
+      if (!tool) return;
+      use.tools.push_back(std::move(*tool));
+    }
+  }
+  if (const json::Value* choice = fields.value("tool_choice")) {
+    decode_tool_choice(fields, *choice, use);
+  } else if (const json::Value* call = fields.value("function_call")) {
+    if (const std::string* word = call->if_string()) {
+      decode_tool_choice_word(fields, *word, use);
+    } else {
+      require_tool(fields, use, call);
+    }
+  }
+  use.parallel = fields.boolean("parallel_tool_calls").value_or(true);
+}
+
+void decode_reasoning(Fields& fields, predict::ChatRequest& request) {
+  const auto effort = fields.string("reasoning_effort");
+  if (!effort) return;
+  using predict::ReasoningEffort;
+  if (*effort == "none") {
+    request.reasoning = ReasoningEffort::kOff;
+  } else if (*effort == "minimal" || *effort == "low") {
+    request.reasoning = ReasoningEffort::kLow;
+  } else if (*effort == "medium") {
+    request.reasoning = ReasoningEffort::kMedium;
+  } else if (*effort == "high" || *effort == "xhigh") {
+    request.reasoning = ReasoningEffort::kHigh;
+  } else {
+    fields.fail("reasoning_effort", "'reasoning_effort' must be 'none', 'minimal', 'low', 'medium', 'high' or 'xhigh'");
   }
 }
 
@@ -329,6 +485,8 @@ Result<ChatCall> decode_chat(const json::Object& body) {
   }
   call.response.logprobs = options.logprobs;
 
+  decode_tools(fields, call.request.tool_use);
+  decode_reasoning(fields, call.request);
   if (const json::Object* variables = fields.object("chat_template_kwargs"))
     call.request.template_variables = *variables;
   if (const auto thinking = fields.boolean("enable_thinking")) {

@@ -17,6 +17,8 @@ struct ResponseOptions {
   bool stream = false;
   bool include_usage = false;  // stream_options.include_usage
   bool logprobs = false;
+  // Reasoning is in its own field; off: only that of models that never have it in the message.
+  bool separate_reasoning = true;
 };
 
 struct ChatCall {

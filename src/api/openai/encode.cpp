@@ -62,6 +62,7 @@ std::string_view finish_reason(predict::StopReason reason) {
   switch (reason) {
     case predict::StopReason::kMaxTokens:
     case predict::StopReason::kContextLength: return "length";
+    case predict::StopReason::kToolCalls: return "tool_calls";
     case predict::StopReason::kEndToken:
     case predict::StopReason::kStopString:
     case predict::StopReason::kCancelled: return "stop";
@@ -140,12 +141,38 @@ void ChatStream::begin(std::string& out) {
   }
 }
 
+// Reasoning in its fields (rest-api §12): gpt-oss has had `reasoning` from the start.
+void ChatStream::text(const predict::TextDelta& delta, std::string& out) const {
+  const bool of_message = delta.channel == predict::Channel::kMessage;
+  json::Object content;
+  if (of_message) content.append("content", delta.text);
+  if (delta.channel == predict::Channel::kAnalysis) content.append("reasoning", delta.text);
+  if (!of_message && options_.separate_reasoning) content.append("reasoning_content", delta.text);
+  json::Value logprobs = of_message ? chat_logprobs(delta.tokens, options_.logprobs) : json::Value();
+  chunk(out, choice_chunk(delta.choice, std::move(content), std::move(logprobs), nullptr));
+}
+
+void ChatStream::tool_call(int choice, json::Object call, std::string& out) const {
+  chunk(out, choice_chunk(choice, json::Object{{"tool_calls", json::Array{std::move(call)}}}, nullptr, nullptr));
+}
+
 void ChatStream::event(const predict::Event& event, std::string& out) {
   if (const auto* delta = std::get_if<predict::TextDelta>(&event)) {
-    const bool reasoning = delta->channel == predict::Channel::kReasoning;
-    json::Object content{{reasoning ? "reasoning_content" : "content", delta->text}};
-    chunk(out,
-          choice_chunk(delta->choice, std::move(content), chat_logprobs(delta->tokens, options_.logprobs), nullptr));
+    text(*delta, out);
+  } else if (const auto* start = std::get_if<predict::ToolCallStarted>(&event)) {
+    tool_call(start->choice,
+              json::Object{{"index", start->index},
+                           {"id", start->id},
+                           {"type", "function"},
+                           {"function", json::Object{{"name", start->name}, {"arguments", ""}}}},
+              out);
+  } else if (const auto* arguments = std::get_if<predict::ToolCallArguments>(&event)) {
+    tool_call(arguments->choice,
+              json::Object{{"index", arguments->index}, {"function", json::Object{{"arguments", arguments->json}}}},
+              out);
+  } else if (const auto* failed = std::get_if<predict::ToolCallFailed>(&event)) {
+    // What was sent of it cannot be taken back; what the model wrote is at least not lost.
+    text(predict::TextDelta{failed->choice, predict::Channel::kMessage, failed->text, {}, false}, out);
   } else if (const auto* ended = std::get_if<predict::ChoiceEnded>(&event)) {
     usage_.add(*ended);
     chunk(out, choice_chunk(ended->choice, {}, nullptr, finish_reason(ended->reason)));
@@ -165,25 +192,52 @@ std::string_view ChatStream::keep_alive() const { return net::sse::kKeepAlive; }
 
 void ChatAnswer::add(const predict::Event& event) {
   if (const auto* delta = std::get_if<predict::TextDelta>(&event)) {
-    Choice& choice = choices_.at(static_cast<std::size_t>(delta->choice));
-    (delta->channel == predict::Channel::kReasoning ? choice.reasoning : choice.text) += delta->text;
-    choice.tokens.insert(choice.tokens.end(), delta->tokens.begin(), delta->tokens.end());
+    Choice& choice = choice_of(delta->choice);
+    switch (delta->channel) {
+      case predict::Channel::kMessage:
+        choice.text += delta->text;
+        choice.tokens.insert(choice.tokens.end(), delta->tokens.begin(), delta->tokens.end());
+        break;
+      case predict::Channel::kReasoning: choice.reasoning += delta->text; break;
+      case predict::Channel::kAnalysis: choice.analysis += delta->text; break;
+    }
+  } else if (const auto* start = std::get_if<predict::ToolCallStarted>(&event)) {
+    choice_of(start->choice).calls.push_back({start->id, start->name, {}});
+  } else if (const auto* arguments = std::get_if<predict::ToolCallArguments>(&event)) {
+    choice_of(arguments->choice).calls.back().arguments += arguments->json;
+  } else if (const auto* failed = std::get_if<predict::ToolCallFailed>(&event)) {
+    choice_of(failed->choice).calls.pop_back();
+    choice_of(failed->choice).text += failed->text;
   } else if (const auto* ended = std::get_if<predict::ChoiceEnded>(&event)) {
-    choices_.at(static_cast<std::size_t>(ended->choice)).reason = ended->reason;
+    choice_of(ended->choice).reason = ended->reason;
     usage_.add(*ended);
   }
+}
+
+json::Object ChatAnswer::message(const Choice& choice) const {
+  const bool only_calls = choice.text.empty() && !choice.calls.empty();
+  json::Object message{{"role", "assistant"}, {"content", only_calls ? json::Value() : json::Value(choice.text)}};
+  if (!choice.analysis.empty()) message.append("reasoning", choice.analysis);
+  const std::string& reasoning = choice.reasoning.empty() ? choice.analysis : choice.reasoning;
+  if (!reasoning.empty() && options_.separate_reasoning) message.append("reasoning_content", reasoning);
+  json::Array calls;
+  for (const ToolCall& call : choice.calls) {
+    calls.push_back(json::Object{{"id", call.id},
+                                 {"type", "function"},
+                                 {"function", json::Object{{"name", call.name}, {"arguments", call.arguments}}}});
+  }
+  if (!calls.empty()) message.append("tool_calls", std::move(calls));
+  return message;
 }
 
 json::Value ChatAnswer::to_json(const std::string& instance_id) const {
   json::Array choices;
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     const Choice& choice = choices_[i];
-    json::Object message{{"role", "assistant"}, {"content", choice.text}};
-    if (!choice.reasoning.empty()) message.append("reasoning_content", choice.reasoning);
     choices.push_back(json::Object{{"index", i},
                                    {"logprobs", chat_logprobs(choice.tokens, options_.logprobs)},
                                    {"finish_reason", finish_reason(choice.reason)},
-                                   {"message", std::move(message)}});
+                                   {"message", message(choice)}});
   }
   return json::Object{{"id", ids::chat_completion()}, {"object", "chat.completion"},      {"created", unix_now()},
                       {"model", instance_id},         {"choices", std::move(choices)},    {"usage", usage_.to_json()},

@@ -60,6 +60,8 @@ class ChatStream : public StreamEncoder {
 
  private:
   void chunk(std::string& out, json::Value choices, const json::Value* usage = nullptr) const;
+  void text(const predict::TextDelta& delta, std::string& out) const;
+  void tool_call(int choice, json::Object call, std::string& out) const;
   const predict::Prediction& prediction_;
   ResponseOptions options_;
   int choices_;
@@ -94,11 +96,18 @@ class ChatAnswer {
   json::Value to_json(const std::string& instance_id) const;
 
  private:
+  struct ToolCall {
+    std::string id, name, arguments;
+  };
   struct Choice {
-    std::string text, reasoning;
+    std::string text, reasoning, analysis;
+    std::vector<ToolCall> calls;  // those that ended, and the open one
     std::vector<predict::Token> tokens;
     predict::StopReason reason = predict::StopReason::kEndToken;
   };
+  Choice& choice_of(int number) { return choices_.at(static_cast<std::size_t>(number)); }
+  json::Object message(const Choice& choice) const;
+
   ResponseOptions options_;
   std::vector<Choice> choices_;
   UsageCounter usage_;

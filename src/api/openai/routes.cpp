@@ -21,7 +21,8 @@ awaitable<void> chat_completions(const ApiContext& context, net::Exchange& excha
   Result<ChatCall> call = decode_chat(*body);
   if (!call) co_return co_await answer_error(Dialect::kOpenAi, exchange, call.error());
 
-  const ResponseOptions options = call->response;
+  ResponseOptions options = call->response;
+  options.separate_reasoning = context.models.settings().separate_reasoning;
   const int choices = call->request.options.choices;
   const std::unique_ptr<predict::Prediction> prediction = context.predictor.chat(std::move(call->request));
   if (options.stream) {
