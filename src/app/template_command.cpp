@@ -206,6 +206,7 @@ Result<models::ModelPtr> find_model(const std::string& name) {
   if (!settings) return std::unexpected(settings.error());
   models::CatalogOptions options;
   options.roots = {{settings->models_folder, false}, {resources->bundled_models(), true}};
+  options.user_defaults_folder = home->user_model_defaults();
   std::error_code ignored;
   if (std::filesystem::is_directory(home->internal(), ignored)) {
     options.cache_file = home->internal() / "model-catalog.json";
@@ -298,14 +299,15 @@ int show(const ShowOptions& options) {
   const models::ModelEntry& entry = **model;
   const auto compiled = predict::compile_chat_template(entry);
   const std::string& source = compiled ? compiled->source() : entry.chat_template;
+  const bool has_own = !entry.chat_template.empty() || entry.defaults.manual_prompt;
   if (!options.json) {
-    if (entry.chat_template.empty() && compiled) {
+    if (!has_own) {
       fmt::print(stderr, "'{}' has no chat template of its own; this one is used for it.\n", entry.key);
     }
     return print(source);
   }
   json::Object shown{{"model", entry.key}, {"variant", entry.variant_key()}, {"path", entry.path.string()}};
-  shown.set("own_template", !entry.chat_template.empty());
+  shown.set("own_template", has_own);
   shown.set("template", source);
   json::Object named;
   for (const auto& [name, text] : entry.named_templates) named.set(name, text);
@@ -340,8 +342,9 @@ constexpr const char* kRenderFooter =
     "Errors go to standard error with line and column, and the exit code is 1; 2 for a wrong command line.";
 
 constexpr const char* kShowFooter =
-    "Prints the template byte for byte: the one of model.yaml where it has one, else the model file's own, else the\n"
-    "ChatML that models without a template get.\n"
+    "Prints the template byte for byte: the user's or the one of model.yaml where there is one, else the model file's "
+    "own,\n"
+    "else the ChatML that models without a template get.\n"
     "Example:\n"
     "  atelier template show qwen3-8b --json";
 

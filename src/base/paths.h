@@ -39,6 +39,7 @@ struct Home {
   std::filesystem::path kv_cache() const { return root / "cache/kv"; }
   std::filesystem::path server_logs() const { return root / "server-logs"; }
   std::filesystem::path internal() const { return root / ".internal"; }
+  std::filesystem::path user_model_defaults() const { return internal() / "user-concrete-model-default-config"; }
   std::filesystem::path settings() const { return root / "settings.json"; }
   std::filesystem::path mcp() const { return root / "mcp.json"; }
   std::filesystem::path database() const { return root / "atelier.db"; }

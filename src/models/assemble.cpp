@@ -83,7 +83,7 @@ Quantization quantization_of(const FileName& name, const Facts& facts, std::uint
 std::string params_of(const Facts& facts, const ModelEntry& entry, std::uint64_t expert_parameters,
                       std::string_view folder, const FileName& name) {
   if (entry.defaults.params) return *entry.defaults.params;
-  const std::string label = size_in_name(facts.size_label);
+  std::string label = size_in_name(facts.size_label);
   if (!label.empty() && facts.experts == 0) return label;
   // Mixtures are labelled by experts ("128x1.9B"); people know them by all and active parameters.
   for (const std::string_view text :
@@ -383,6 +383,7 @@ FolderModels models_of(const ScannedFolder& folder, const FileReader& reader, st
   FolderFiles files(folder, reader, problems);
   files.sort_out();
   std::vector<std::string> bases;
+  bases.reserve(files.sets.size());
   for (const FileSet& set : files.sets) bases.push_back(lower_case(set.files.front()->name.base));
   for (std::size_t i = 0; i < files.sets.size(); ++i) {
     const FileSet& set = files.sets[i];

@@ -15,6 +15,30 @@ namespace {
 
 constexpr std::uint64_t kMaxYamlBytes = 256 * 1024;
 constexpr std::uint64_t kMaxSelectionBytes = 4 * 1024 * 1024;
+constexpr std::size_t kMaxUserDefaults = 10'000;
+
+// The user's defaults that there are, by the path of their model file below its root.
+using UserFiles = std::map<std::string, files::Identity>;
+
+UserFiles list_user_files(const files::Path& folder) {
+  UserFiles found;
+  if (folder.empty()) return found;
+  const auto entries = [](const files::Path& path) {
+    return files::list_folder(path, kMaxUserDefaults).value_or(std::vector<files::FolderEntry>());
+  };
+  for (const auto& publisher : entries(folder)) {
+    for (const auto& model : entries(folder / publisher.name)) {
+      for (const auto& file : entries(folder / publisher.name / model.name)) {
+        constexpr std::string_view kEnding = ".json";
+        if (!file.name.ends_with(kEnding) || found.size() >= kMaxUserDefaults) continue;
+        const std::string relative = publisher.name + "/" + model.name + "/" + file.name;
+        const auto identity = files::identity(folder / relative);
+        if (identity) found.emplace(relative.substr(0, relative.size() - kEnding.size()), *identity);
+      }
+    }
+  }
+  return found;
+}
 
 }  // namespace
 
@@ -35,6 +59,7 @@ struct Catalog::State {
   bool built = false;
   bool settled = false;  // nothing has to be read again while the scan stays the same
   Scan scan;
+  UserFiles user_files;
 
   mutable std::mutex reading;
   std::shared_ptr<const CatalogSnapshot> snapshot;
@@ -44,6 +69,7 @@ struct Catalog::State {
   Result<void> write_selection();
   std::shared_ptr<const CatalogSnapshot> build(std::vector<Problem> problems);
   void select(std::vector<ModelEntry>& entries) const;
+  void apply_user_defaults(ModelEntry& entry, std::vector<Problem>& problems) const;
   void ask_for_tool_use(ModelEntry& entry);
   void publish(std::shared_ptr<const CatalogSnapshot> next) {
     const std::lock_guard lock(reading);
@@ -89,11 +115,26 @@ void Catalog::State::select(std::vector<ModelEntry>& entries) const {
   }
 }
 
+void Catalog::State::apply_user_defaults(ModelEntry& entry, std::vector<Problem>& problems) const {
+  if (!user_files.contains(entry.relative_path)) return;
+  const files::Path path = options.user_defaults_folder / (entry.relative_path + ".json");
+  const auto text = files::read_file(path, kMaxYamlBytes, *options.system);
+  auto defaults = text ? parse_user_defaults(*text) : Result<ModelDefaults>(std::unexpected(text.error()));
+  if (!defaults) {
+    problems.push_back({Problem::Kind::kWarning, path, defaults.error().message + "; these defaults are not used"});
+    return;
+  }
+  for (const std::string& warning : defaults->warnings) problems.push_back({Problem::Kind::kWarning, path, warning});
+  defaults->warnings.clear();
+  if (defaults->chat_template) entry.chat_template = *defaults->chat_template;
+  override_defaults(entry.defaults, std::move(*defaults));
+}
+
 void Catalog::State::ask_for_tool_use(ModelEntry& entry) {
   if (!options.trained_for_tool_use || entry.trained_for_tool_use || entry.type == ModelType::kEmbedding) return;
   // The answer belongs to the template; a file with the same template has the same one.
   auto& [text, answer] = tool_use[entry.path.string()];
-  std::string asked = entry.chat_template;
+  std::string asked = entry.defaults.manual_prompt ? std::string() : entry.chat_template;
   for (const auto& [name, named] : entry.named_templates)
     asked.append("\0", 1).append(name).append("\0", 1).append(named);
   if (asked.empty()) {
@@ -121,6 +162,7 @@ std::shared_ptr<const CatalogSnapshot> Catalog::State::build(std::vector<Problem
   select(assembly.entries);
   std::set<std::string> paths;
   for (ModelEntry& entry : assembly.entries) {
+    apply_user_defaults(entry, problems);
     ask_for_tool_use(entry);
     paths.insert(entry.path.string());
   }
@@ -149,8 +191,10 @@ std::shared_ptr<const CatalogSnapshot> Catalog::refresh() {
   std::vector<Problem> problems;
   if (!state.loaded) state.load_state(problems);
   Scan scan = scan_roots(state.options.roots);
-  if (state.built && state.settled && scan == state.scan) return current();
+  UserFiles user_files = list_user_files(state.options.user_defaults_folder);
+  if (state.built && state.settled && scan == state.scan && user_files == state.user_files) return current();
   state.scan = std::move(scan);
+  state.user_files = std::move(user_files);
   auto next = state.build(std::move(problems));
   state.built = true;
   state.publish(next);

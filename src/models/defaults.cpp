@@ -72,6 +72,13 @@ class Parser {
   std::string_view expected_;
 };
 
+// The text of a scalar member; nothing where there is none.
+std::optional<std::string> member_text(const YAML::Node& mapping, const char* name) {
+  const YAML::Node member = mapping[name];
+  if (!member.IsDefined() || !member.IsScalar()) return std::nullopt;
+  return utf8::repair(member.Scalar());
+}
+
 std::optional<double> number_in(const YAML::Node& node) {
   double value = 0;
   // A quoted "0.7" is text.
@@ -314,27 +321,48 @@ bool Parser::set_load(std::string_view name, const Value& value) {
 void Parser::reasoning(const YAML::Node& node) {
   if (!node.IsMap()) return warn("config.operation: reasoning.parsing must be a mapping; it was left out");
   bool enabled = true;
-  const YAML::Node start = node["startString"];
-  const YAML::Node end = node["endString"];
-  if (const YAML::Node on = node["enabled"]; on.IsDefined() && !YAML::convert<bool>::decode(on, enabled)) return;
-  if (!enabled || !start.IsDefined() || !end.IsDefined() || !start.IsScalar() || !end.IsScalar()) return;
-  out.sampling.reasoning_start = utf8::repair(start.Scalar());
-  out.sampling.reasoning_end = utf8::repair(end.Scalar());
+  const YAML::Node on = node["enabled"];
+  if (on.IsDefined() && (!on.IsScalar() || !YAML::convert<bool>::decode(on, enabled))) {
+    return warn("config.operation: 'enabled' of reasoning.parsing must be true or false; it was left out");
+  }
+  out.sampling.reasoning_parsing = enabled;
+  const std::optional<std::string> start = member_text(node, "startString");
+  const std::optional<std::string> end = member_text(node, "endString");
+  if (!enabled || (!start && !end)) return;
+  if (!start || !end || start->empty() || end->empty()) {
+    return warn(
+        "config.operation: reasoning.parsing needs both 'startString' and 'endString', neither empty; the model's own "
+        "are used");
+  }
+  out.sampling.reasoning_start = start;
+  out.sampling.reasoning_end = end;
 }
 
 void Parser::prompt_template(const YAML::Node& node) {
-  if (node.IsMap()) {
-    const YAML::Node jinja = node["jinjaPromptTemplate"];
-    const YAML::Node text =
-        jinja.IsDefined() && jinja.IsMap() ? jinja["template"] : YAML::Node(YAML::NodeType::Undefined);
-    if (text.IsDefined() && text.IsScalar()) {
-      out.chat_template = utf8::repair(text.Scalar());
-      return;
-    }
+  const char* const expected =
+      "promptTemplate must be {type: jinja, jinjaPromptTemplate: {template}} or {type: manual, manualPromptTemplate: "
+      "{beforeSystem, afterSystem, beforeUser, afterUser, beforeAssistant, afterAssistant}}; it was left out";
+  if (!node.IsMap()) return warn(expected);
+  const YAML::Node jinja = node["jinjaPromptTemplate"];
+  const YAML::Node manual = node["manualPromptTemplate"];
+  const std::string type = member_text(node, "type").value_or(manual.IsDefined() ? "manual" : "jinja");
+  if (type == "jinja" && jinja.IsDefined() && jinja.IsMap() && member_text(jinja, "template")) {
+    out.chat_template = member_text(jinja, "template");
+    out.manual_prompt.reset();
+  } else if (type == "manual" && manual.IsDefined() && manual.IsMap()) {
+    const auto text = [&](const char* name) { return member_text(manual, name).value_or(""); };
+    out.manual_prompt = ManualPrompt{text("beforeSystem"), text("afterSystem"),     text("beforeUser"),
+                                     text("afterUser"),    text("beforeAssistant"), text("afterAssistant")};
+    out.chat_template.reset();
+  } else {
+    return warn(expected);
   }
-  warn(
-      "promptTemplate: only Jinja templates ({type: jinja, jinjaPromptTemplate: {template}}) are used; it was left "
-      "out");
+  out.template_stop_strings.clear();
+  const YAML::Node stops = node["stopStrings"];
+  if (!stops.IsDefined() || stops.IsNull()) return;
+  std::optional<std::vector<std::string>> found;
+  if (!strings({stops, true}, found)) return warn("promptTemplate: 'stopStrings' must be a list of strings");
+  out.template_stop_strings = std::move(*found);
 }
 
 void Parser::metadata(const YAML::Node& section) {
@@ -352,7 +380,7 @@ void Parser::metadata(const YAML::Node& section) {
   }
 }
 
-Result<ModelDefaults> parse(std::string_view text) {
+Result<ModelDefaults> parse_yaml(std::string_view text) {
   const YAML::Node root = YAML::Load(std::string(text));
   if (!root.IsMap()) return fail(ErrorCode::kCorrupt, "a mapping with the member 'config' expected");
   Parser parser;
@@ -382,9 +410,16 @@ Result<ModelDefaults> parse(std::string_view text) {
   return std::move(parser.out);
 }
 
-}  // namespace
+Result<ModelDefaults> parse_user(std::string_view text) {
+  const YAML::Node root = YAML::Load(std::string(text));
+  if (!root.IsMap()) return fail(ErrorCode::kCorrupt, "an object with 'operation' and 'load' expected");
+  Parser parser;
+  parser.operation(root["operation"]);
+  parser.load(root["load"]);
+  return std::move(parser.out);
+}
 
-Result<ModelDefaults> parse_model_yaml(std::string_view text) {
+Result<ModelDefaults> guarded(std::string_view text, Result<ModelDefaults> (*parse)(std::string_view)) {
   if (text.size() > kMaxBytes) {
     return fail(ErrorCode::kCorrupt, fmt::format("{} bytes, at most {} expected", text.size(), kMaxBytes));
   }
@@ -397,6 +432,76 @@ Result<ModelDefaults> parse_model_yaml(std::string_view text) {
   } catch (const std::exception& problem) {
     return fail(ErrorCode::kCorrupt, fmt::format("not YAML: {}", utf8::repair(problem.what())));
   }
+}
+
+template <class T>
+void take(std::optional<T>& to, std::optional<T>&& from) {
+  if (from) to = std::move(from);
+}
+
+void override_sampling(SamplingDefaults& to, SamplingDefaults&& from) {
+  take(to.temperature, std::move(from.temperature));
+  take(to.top_k, std::move(from.top_k));
+  take(to.top_p, std::move(from.top_p));
+  take(to.min_p, std::move(from.min_p));
+  take(to.typical_p, std::move(from.typical_p));
+  take(to.repeat_penalty, std::move(from.repeat_penalty));
+  take(to.repeat_last_n, std::move(from.repeat_last_n));
+  take(to.presence_penalty, std::move(from.presence_penalty));
+  take(to.frequency_penalty, std::move(from.frequency_penalty));
+  take(to.xtc_probability, std::move(from.xtc_probability));
+  take(to.xtc_threshold, std::move(from.xtc_threshold));
+  take(to.max_tokens, std::move(from.max_tokens));
+  take(to.seed, std::move(from.seed));
+  take(to.stop_strings, std::move(from.stop_strings));
+  take(to.system_prompt, std::move(from.system_prompt));
+  take(to.context_overflow_policy, std::move(from.context_overflow_policy));
+  take(to.enable_thinking, std::move(from.enable_thinking));
+  take(to.reasoning_budget, std::move(from.reasoning_budget));
+  take(to.reasoning_parsing, std::move(from.reasoning_parsing));
+  take(to.reasoning_start, std::move(from.reasoning_start));
+  take(to.reasoning_end, std::move(from.reasoning_end));
+}
+
+void override_load(LoadDefaults& to, LoadDefaults&& from) {
+  take(to.context_length, std::move(from.context_length));
+  take(to.eval_batch_size, std::move(from.eval_batch_size));
+  take(to.physical_batch_size, std::move(from.physical_batch_size));
+  take(to.parallel, std::move(from.parallel));
+  take(to.threads, std::move(from.threads));
+  take(to.num_experts, std::move(from.num_experts));
+  take(to.seed, std::move(from.seed));
+  take(to.flash_attention, std::move(from.flash_attention));
+  take(to.offload_kv_cache_to_gpu, std::move(from.offload_kv_cache_to_gpu));
+  take(to.keep_in_memory, std::move(from.keep_in_memory));
+  take(to.try_mmap, std::move(from.try_mmap));
+  take(to.gpu_offload_ratio, std::move(from.gpu_offload_ratio));
+  take(to.rope_frequency_base, std::move(from.rope_frequency_base));
+  take(to.rope_frequency_scale, std::move(from.rope_frequency_scale));
+  take(to.k_cache_type, std::move(from.k_cache_type));
+  take(to.v_cache_type, std::move(from.v_cache_type));
+}
+
+}  // namespace
+
+Result<ModelDefaults> parse_model_yaml(std::string_view text) { return guarded(text, parse_yaml); }
+
+Result<ModelDefaults> parse_user_defaults(std::string_view text) { return guarded(text, parse_user); }
+
+void override_defaults(ModelDefaults& defaults, ModelDefaults over) {
+  override_sampling(defaults.sampling, std::move(over.sampling));
+  override_load(defaults.load, std::move(over.load));
+  if (over.chat_template || over.manual_prompt) {
+    defaults.chat_template = std::move(over.chat_template);
+    defaults.manual_prompt = std::move(over.manual_prompt);
+    defaults.template_stop_strings = std::move(over.template_stop_strings);
+  }
+  take(defaults.display_name, std::move(over.display_name));
+  take(defaults.description, std::move(over.description));
+  take(defaults.trained_for_tool_use, std::move(over.trained_for_tool_use));
+  take(defaults.params, std::move(over.params));
+  take(defaults.max_context_length, std::move(over.max_context_length));
+  for (std::string& warning : over.warnings) defaults.warnings.push_back(std::move(warning));
 }
 
 }  // namespace atelier::models

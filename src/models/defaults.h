@@ -9,6 +9,9 @@
 //         - { key: llm.load.contextLength, value: 8192 }
 //   metadataOverrides: { trainedForToolUse: true }
 //
+// The user's own defaults for a model file are JSON of the same kind, {"operation": {"fields": […]}, "load": {"fields":
+// […]}}, in a folder of the catalog's (CatalogOptions::user_defaults_folder), and go before model.yaml.
+//
 // Values may also be plain members ("operation: { temperature: 0.7, top_p: 0.9 }"), under the request's
 // names or the configuration keys. A value {checked, value} that is unchecked switches its sampler off.
 // What is not known, or out of range, is a warning and not a failure: newer files have newer keys.
@@ -44,6 +47,7 @@ struct SamplingDefaults {
   std::optional<std::string> context_overflow_policy;  // stopAtLimit, truncateMiddle, rollingWindow
   std::optional<bool> enable_thinking;
   std::optional<std::int64_t> reasoning_budget;  // tokens
+  std::optional<bool> reasoning_parsing;         // false: reasoning is left in the message
   std::optional<std::string> reasoning_start;    // "<think>"
   std::optional<std::string> reasoning_end;
   friend bool operator==(const SamplingDefaults&, const SamplingDefaults&) = default;
@@ -69,10 +73,19 @@ struct LoadDefaults {
   friend bool operator==(const LoadDefaults&, const LoadDefaults&) = default;
 };
 
+// Prompts made of fixed texts around each message (prompt/manual_template.h makes a template of them).
+struct ManualPrompt {
+  std::string before_system, after_system, before_user, after_user, before_assistant, after_assistant;
+  friend bool operator==(const ManualPrompt&, const ManualPrompt&) = default;
+};
+
 struct ModelDefaults {
   SamplingDefaults sampling;
   LoadDefaults load;
-  std::optional<std::string> chat_template;  // Jinja text in place of the model's own
+  // In place of the model's own template: Jinja text, or fixed texts, never both.
+  std::optional<std::string> chat_template;
+  std::optional<ManualPrompt> manual_prompt;
+  std::vector<std::string> template_stop_strings;  // of that template; they end answers as well as a request's own
   std::optional<std::string> display_name;
   std::optional<std::string> description;
   std::optional<bool> trained_for_tool_use;
@@ -84,5 +97,9 @@ struct ModelDefaults {
 
 // kCorrupt for text that is no YAML mapping; the message has line and column.
 Result<ModelDefaults> parse_model_yaml(std::string_view text);
+// The user's own defaults; errors as above.
+Result<ModelDefaults> parse_user_defaults(std::string_view text);
+// Takes over everything that `over` sets; warnings are added.
+void override_defaults(ModelDefaults& defaults, ModelDefaults over);
 
 }  // namespace atelier::models

@@ -71,11 +71,12 @@ struct ModelEntry {
   std::string relative_path;    // "PUBLISHER/MODEL/FILE.gguf" below the models folder
   std::string relative_folder;  // "PUBLISHER/MODEL"
 
-  std::string chat_template;  // model.yaml's, else the file's; empty where there is none
+  // The user's, else model.yaml's, else the file's; empty where there is none. defaults.manual_prompt goes before it.
+  std::string chat_template;
   std::vector<std::pair<std::string, std::string>> named_templates;
   TokenizerFacts tokenizer;
   CacheShape cache;
-  ModelDefaults defaults;  // from model.yaml
+  ModelDefaults defaults;  // from model.yaml, with the user's own over them
 
   // Why the model cannot be loaded; empty for all that a listing shows.
   std::string error;

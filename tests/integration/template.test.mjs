@@ -184,6 +184,23 @@ config:
     }
   });
 
+  test('takes a manual template from model.yaml, and the user\'s before it', async () => {
+    home = homeWithModelYaml(`
+config:
+  operation:
+    promptTemplate: { type: manual, manualPromptTemplate: { beforeUser: "Q: ", afterUser: "\\n", beforeAssistant: "A:" } }
+`);
+    const { stdout } = await atelier(['render', '--model', 'own'], JSON.stringify(question));
+    assert.equal(stdout, 'Q: Hi <|im_end|>\nA:');
+    const folder = path.join(home, '.internal/user-concrete-model-default-config/tests/own');
+    fs.mkdirSync(folder, { recursive: true });
+    const value = { type: 'jinja', jinjaPromptTemplate: { template: 'mine: {{ messages[0].content }}' }, stopStrings: [] };
+    fs.writeFileSync(path.join(folder, 'own.gguf.json'),
+      JSON.stringify({ preset: '', operation: { fields: [{ key: 'llm.prediction.promptTemplate', value }] }, load: { fields: [] } }));
+    assert.equal((await atelier(['render', '--model', 'own'], JSON.stringify(question))).stdout, 'mine: Hi <|im_end|>');
+    assert.equal((await atelier(['show', 'own'])).stdout, 'mine: {{ messages[0].content }}');
+  });
+
   test('says which template of a model does not parse', async () => {
     home = homeWithModelYaml('config: { load: { prompt_template: { type: jinja, jinjaPromptTemplate: { template: "{% if %}" } } } }');
     const { code, stderr } = await atelier(['render', '--model', 'own'], JSON.stringify(question));

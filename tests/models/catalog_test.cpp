@@ -497,5 +497,36 @@ TEST(Catalog, NamesModelsForPeople) {
   EXPECT_EQ(snapshot->resolve("b").value()->display_name, "Nice Name 7B");
 }
 
+TEST(Catalog, TheUsersDefaultsForAModelGoBeforeItsOwn) {
+  const Home home;
+  home.add("p/m/m.gguf", llama_model(15).build());
+  home.add("p/m/model.yaml", "config: { operation: { temperature: 0.7, top_k: 5 } }");
+  CatalogOptions options = home.options();
+  options.user_defaults_folder = home.folder / "user";
+  Catalog catalog(options);
+  EXPECT_EQ(catalog.refresh()->models().at(0)->defaults.sampling.temperature, 0.7);
+
+  const auto template_field = [](std::string_view text) {
+    return R"({"key": "llm.load.promptTemplate", "value": {"type": "jinja", "jinjaPromptTemplate": {"template": ")" +
+           std::string(text) + R"("}}})";
+  };
+  home.folder.write("user/p/m/m.gguf.json",
+                    R"({"operation": {"fields": [{"key": "llm.prediction.temperature", "value": 0.1}]},
+                        "load": {"fields": [)" +
+                        template_field("{{ user }}") + "]}}");
+  const ModelPtr changed = catalog.refresh()->models().at(0);
+  EXPECT_EQ(changed->defaults.sampling.temperature, 0.1);
+  EXPECT_EQ(changed->defaults.sampling.top_k, 5);
+  EXPECT_EQ(changed->chat_template, "{{ user }}");
+
+  home.folder.write("user/p/m/m.gguf.json", "{ broken");
+  const auto broken = catalog.refresh();
+  EXPECT_THAT(reasons(*broken), ElementsAre(HasSubstr("m.gguf.json: not YAML")));
+  EXPECT_EQ(broken->models().at(0)->defaults.sampling.temperature, 0.7);
+
+  std::filesystem::remove(home.folder / "user/p/m/m.gguf.json");
+  EXPECT_THAT(catalog.refresh()->problems(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace atelier::models

@@ -106,6 +106,81 @@ config:
   EXPECT_EQ(defaults.chat_template, "{{ x }}");
 }
 
+TEST(ModelYaml, TakesAManualPromptTemplateWithItsStopStrings) {
+  const ModelDefaults defaults = parsed(R"(
+config:
+  operation:
+    promptTemplate:
+      type: manual
+      manualPromptTemplate: { beforeUser: "Q: ", afterUser: "\n", beforeAssistant: "A:", beforeSystem: "" }
+      stopStrings: ["Q:", "\n\n"]
+)");
+  ASSERT_TRUE(defaults.manual_prompt);
+  EXPECT_EQ(*defaults.manual_prompt, (ManualPrompt{"", "", "Q: ", "\n", "A:", ""}));
+  EXPECT_EQ(defaults.chat_template, std::nullopt);
+  EXPECT_THAT(defaults.template_stop_strings, ElementsAre("Q:", "\n\n"));
+  EXPECT_THAT(defaults.warnings, IsEmpty());
+}
+
+TEST(ModelYaml, APromptTemplateOfAnotherKindIsAWarning) {
+  for (const char* wrong : {"{ type: manual }", "{ type: other, manualPromptTemplate: {} }", "[1]", "{ type: jinja }",
+                            "{ type: manual, manualPromptTemplate: { beforeUser: x }, stopStrings: { a: 1 } }"}) {
+    const ModelDefaults defaults = parsed(std::string("config: { operation: { promptTemplate: ") + wrong + " } }");
+    EXPECT_THAT(defaults.warnings, ElementsAre(HasSubstr("promptTemplate"))) << wrong;
+    EXPECT_EQ(defaults.chat_template, std::nullopt) << wrong;
+    EXPECT_THAT(defaults.template_stop_strings, IsEmpty()) << wrong;
+  }
+}
+
+TEST(ModelYaml, ReasoningParsingIsSwitchedOffOrGivenItsMarkers) {
+  const auto parsing = [](std::string value) {
+    return parsed("config: { operation: { reasoning.parsing: " + value + " } }");
+  };
+  const ModelDefaults off = parsing("{ enabled: false, startString: '<t>', endString: '</t>' }");
+  EXPECT_EQ(off.sampling.reasoning_parsing, false);
+  EXPECT_EQ(off.sampling.reasoning_start, std::nullopt);
+  const ModelDefaults on = parsing("{ enabled: true, startString: 'Thought:', endString: 'Answer:' }");
+  EXPECT_EQ(on.sampling.reasoning_parsing, true);
+  EXPECT_EQ(on.sampling.reasoning_start, "Thought:");
+  EXPECT_EQ(on.sampling.reasoning_end, "Answer:");
+  const ModelDefaults own = parsing("{ enabled: true }");
+  EXPECT_EQ(own.sampling.reasoning_start, std::nullopt);
+  EXPECT_THAT(own.warnings, IsEmpty());
+  EXPECT_THAT(parsing("{ startString: '<t>' }").warnings, ElementsAre(HasSubstr("endString")));
+  EXPECT_THAT(parsing("{ startString: '', endString: x }").warnings, ElementsAre(HasSubstr("endString")));
+  EXPECT_THAT(parsing("{ enabled: perhaps }").warnings, ElementsAre(HasSubstr("'enabled'")));
+  EXPECT_THAT(parsing("yes").warnings, ElementsAre(HasSubstr("must be a mapping")));
+}
+
+TEST(UserDefaults, AreReadAsTheyAreWrittenAndGoBeforeOthers) {
+  const auto user = parse_user_defaults(R"({
+    "preset": "",
+    "operation": {"fields": [
+      {"key": "llm.prediction.temperature", "value": 0.25},
+      {"key": "llm.prediction.promptTemplate", "value": {"type": "manual", "manualPromptTemplate": {"beforeUser": "U"},
+                                                         "stopStrings": ["S"]}},
+      {"key": "llm.prediction.reasoning.parsing", "value": {"enabled": false, "startString": "", "endString": ""}}]},
+    "load": {"fields": [{"key": "llm.load.contextLength", "value": 2048}]}})");
+  ASSERT_TRUE(user) << user.error().message;
+  ModelDefaults defaults = parsed(R"(
+config:
+  operation: { temperature: 0.7, top_p: 0.9, reasoning.parsing: { startString: a, endString: b } }
+  load: { context_length: 4096, prompt_template: { type: jinja, jinjaPromptTemplate: { template: J }, stopStrings: [T] } }
+)");
+  EXPECT_EQ(defaults.chat_template, "J");
+  override_defaults(defaults, *user);
+  EXPECT_EQ(defaults.sampling.temperature, 0.25);
+  EXPECT_EQ(defaults.sampling.top_p, 0.9);
+  EXPECT_EQ(defaults.sampling.reasoning_parsing, false);
+  EXPECT_EQ(defaults.sampling.reasoning_start, "a");
+  EXPECT_EQ(defaults.load.context_length, 2048u);
+  EXPECT_EQ(defaults.chat_template, std::nullopt);
+  EXPECT_EQ(defaults.manual_prompt->before_user, "U");
+  EXPECT_THAT(defaults.template_stop_strings, ElementsAre("S"));
+  EXPECT_FALSE(parse_user_defaults("[1]"));
+  EXPECT_FALSE(parse_user_defaults("{\"operation\": "));
+}
+
 TEST(ModelYaml, WarnsOfWhatItDoesNotTake) {
   const ModelDefaults defaults = parsed(R"(
 future: 1
