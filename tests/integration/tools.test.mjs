@@ -247,7 +247,8 @@ describe('a model without a tool format of its own', () => {
       const shown = await send([{ role: 'user', content: 'SHOW REQUEST' }, first.message,
         { role: 'tool', tool_call_id: first.message.tool_calls[0].id, content: 'five' }]);
       assert.match(shown.message.content, /"type": "toolArray"/);
-      assert.match(shown.message.content, /\[TOOL_REQUEST\]\{"name": "get_time", "arguments": \{"zone": "UTC"\}\}\[END_TOOL_REQUEST\]/);
+      // The prompt comes back as the answer, so the call of the earlier turn is read again where it was written.
+      assert.ok(shown.message.tool_calls.some((each) => each.function.arguments === '{"zone": "UTC"}'));
       assert.match(shown.message.content, /\[TOOL_RESULT\]five\[END_TOOL_RESULT\]/);
     } finally {
       await other.stop();

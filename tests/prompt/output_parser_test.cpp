@@ -2,6 +2,8 @@
 #include "prompt/output_parser.h"
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -174,6 +176,14 @@ TEST_P(EveryFormat, OrdinaryTextIsOrdinaryText) {
     EXPECT_EQ(answer.message, text);
     EXPECT_TRUE(answer.calls.empty());
   }
+}
+
+// docs/tool-formats.md is where somebody looks a format up.
+TEST_P(EveryFormat, IsDocumentedWithItsSample) {
+  std::ifstream file(ATELIER_SOURCE_DIR "/docs/tool-formats.md");
+  const std::string page((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  EXPECT_NE(page.find("### " + std::string(GetParam()->name) + "\n"), std::string::npos);
+  EXPECT_NE(page.find("```text\n" + std::string(GetParam()->sample) + "\n```"), std::string::npos);
 }
 
 // ---------------------------------------------------------------- calls in JSON
