@@ -20,6 +20,7 @@
 #include "base/paths.h"
 #include "base/utf8.h"
 #include "models/catalog.h"
+#include "predict/chat_prompt.h"
 #include "predict/model_service.h"
 #include "prompt/chat.h"
 #include "prompt/jinja/template.h"
@@ -231,21 +232,12 @@ int render_model(const RenderOptions& options) {
   const auto chat_template = predict::compile_chat_template(**model);
   if (!chat_template) return complain(chat_template.error().message);
   json::Object& body = *input->if_object();
-
-  prompt::RenderRequest request;
-  if (const json::Value* tools = body.find("tools"); tools != nullptr && !tools->is_null()) {
-    if (!tools->is_array()) return complain("'tools' must be an array of tool definitions");
-    request.tools = *tools->if_array();
-  }
-  // Only what shapes the prompt matters here.
-  for (const char* member : {"tools", "response_format"}) body.erase(member);
-  auto call = api::openai::decode_chat(body);
+  body.erase("response_format");  // shapes the answer, not the prompt
+  const auto call = api::openai::decode_chat(body);
   if (!call) return complain(call.error().message);
-  request.messages = std::move(call->request.messages);
-  request.template_variables = std::move(call->request.template_variables);
+  prompt::RenderRequest request =
+      predict::chat_prompt(call->request, chat_template->capabilities(), **model, true).conversation;
   request.now = *now;
-  request.continue_final_message = request.messages.back().role == "assistant";
-  request.add_generation_prompt = !request.continue_final_message;
   const auto rendered = chat_template->render(request);
   if (!rendered) return complain(rendered.error().message);
   if (!options.segments) return print(rendered->text());
@@ -265,6 +257,8 @@ json::Object capabilities_json(const prompt::TemplateCapabilities& has) {
                       {"supports_system_role", has.supports_system_role},
                       {"needs_alternation", has.needs_alternation},
                       {"supports_tools", has.supports_tools},
+                      {"native_tool_format", has.native_tool_format != nullptr},
+                      {"tool_format", has.tool_format().name},
                       {"no_tools_is_undefined", has.no_tools_is_undefined},
                       {"supports_tool_calls", has.supports_tool_calls},
                       {"supports_parallel_calls", has.supports_parallel_calls},

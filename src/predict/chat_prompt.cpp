@@ -83,6 +83,10 @@ ChatPrompt chat_prompt(const ChatRequest& request, const prompt::TemplateCapabil
     output.reasoning_start = *defaults.reasoning_start;
     output.reasoning_end = *defaults.reasoning_end;
   }
+  if (!defaults.reasoning_parsing.value_or(true)) {
+    output.reasoning_start.clear();
+    output.reasoning_end.clear();
+  }
 
   chat.answer.names = prompt::ToolNames(request.tool_use.tools, prompt::ToolNameStyle::kRemoveSpecial);
   chat.answer.names.show(conversation.messages);
