@@ -63,7 +63,8 @@ def metadata(shape, tokenizer, template, kind, parameters, name, description):
 def tensors(shape, p, kind):
     p = {n: v.float().numpy() for n, v in p.items()}
     ones = np.ones(shape["width"], np.float32)
-    out = {"token_embd.weight": (p["embed"], kind), "output_norm.weight": (ones, "F32")}
+    out = {"token_embd.weight": (p["embed"] * shape["input_scale"], kind), "output.weight": (p["embed"], kind),
+           "output_norm.weight": (ones, "F32")}
     names = {"q": "attn_q", "k": "attn_k", "v": "attn_v", "o": "attn_output", "gate": "ffn_gate", "up": "ffn_up", "down": "ffn_down"}
     for i in range(shape["layers"]):
         out[f"blk.{i}.attn_norm.weight"] = (ones, "F32")

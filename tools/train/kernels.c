@@ -188,13 +188,14 @@ void cross_entropy(bf16* logits, const int32_t* target, const float* weight, con
   }
 }
 
-void embed(const float* table, const int32_t* ids, float* x, long n, long d) {
-  for (long i = 0; i < n; i++) memcpy(x + i * d, table + (long)ids[i] * d, d * sizeof(float));
+void embed(const float* table, const int32_t* ids, float* x, long n, long d, float scale) {
+  for (long i = 0; i < n; i++)
+    for (long j = 0; j < d; j++) x[i * d + j] = table[(long)ids[i] * d + j] * scale;
 }
 
-void embed_back(float* grad, const int32_t* ids, const float* dx, long n, long d) {
+void embed_back(float* grad, const int32_t* ids, const float* dx, long n, long d, float scale) {
   for (long i = 0; i < n; i++)
-    for (long j = 0; j < d; j++) grad[(long)ids[i] * d + j] += dx[i * d + j];
+    for (long j = 0; j < d; j++) grad[(long)ids[i] * d + j] += dx[i * d + j] * scale;
 }
 
 void gather(const bf16* in, const int64_t* rows, bf16* out, long n, long d) {

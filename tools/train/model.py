@@ -22,6 +22,7 @@ class Shape:
     inner: int = 768
     context: int = 2048
     rope_base: float = 10000.0
+    input_scale: float = 16.0  # of the token vectors where they go in, so that the layers' sums do not drown them
 
     def dict(self):
         return asdict(self)
@@ -33,7 +34,7 @@ def new_parameters(shape, seed):
     def matrix(rows, columns, scale=1.0):
         return torch.randn(rows, columns, generator=g) * (scale / math.sqrt(columns))
 
-    p = {"embed": torch.randn(shape.vocabulary, shape.width, generator=g) * 0.05}
+    p = {"embed": torch.randn(shape.vocabulary, shape.width, generator=g) / shape.input_scale}
     for i in range(shape.layers):
         p[f"{i}.q"] = matrix(shape.heads * shape.head, shape.width)
         p[f"{i}.k"] = matrix(shape.kv_heads * shape.head, shape.width)
@@ -42,7 +43,42 @@ def new_parameters(shape, seed):
         p[f"{i}.gate"] = matrix(shape.inner, shape.width)
         p[f"{i}.up"] = matrix(shape.inner, shape.width)
         p[f"{i}.down"] = matrix(shape.width, shape.inner, 0.1)
+    _begin_with_copying(p, shape, g)
     return p
+
+
+def _begin_with_copying(p, shape, g):
+    """Sets the first two layers so that the model copies before it has learnt anything.
+
+    Left to itself a model needs millions of tokens until it finds the pair of heads that copying stands on (the induction
+    heads of Elhage et al., 2021, and Olsson et al., 2022): one that looks at the previous token, and one that looks for
+    what followed the present token before. Here they are there at the start, roughly, and training goes on from them.
+    """
+    h, group = shape.head, shape.heads // shape.kv_heads
+    theta = shape.rope_base ** (-torch.arange(0, h, 2).float() / h)
+    p["embed"][:, 0] = 4.0 / shape.input_scale  # a channel that all tokens have, for what depends on positions alone
+    # Layer 0: the scores of a group of heads have their peak one position back. Only fast pairs tell positions apart.
+    q, k = torch.zeros(h, shape.width), torch.zeros(h, shape.width)
+    for i in range(8):
+        q[2 * i, 0] = 2.4
+        k[2 * i, 0], k[2 * i + 1, 0] = 2.4 * math.cos(theta[i]), 2.4 * math.sin(theta[i])
+    for n in range(group):
+        p["0.q"][n * h:(n + 1) * h] = q + 0.2 * p["0.q"][n * h:(n + 1) * h]
+    p["0.k"][:h] = k + 0.2 * p["0.k"][:h]
+    p["0.v"][:h, 0] = 0
+    p["0.o"][:, :h] = torch.randn(shape.width, h, generator=g) * 0.09
+    moved = p["0.o"][:, :h] @ p["0.v"][:h]  # what a token's vector becomes one position later
+    # Layer 1: keys are what layer 0 moved, queries the same map of the present token. Slow pairs hardly turn.
+    look = torch.randn(h, shape.width, generator=g) / math.sqrt(shape.width)
+    look[:h // 2] = 0
+    look[:, 0] = 0
+    p["1.k"][:h] = look
+    for n in range(group):
+        p["1.q"][n * h:(n + 1) * h] = 14.0 * look @ moved
+    # In every layer heads write back what they read: the vector of the token that they look at.
+    for i in range(1, shape.layers):
+        for n in range(shape.heads):
+            p[f"{i}.o"][:, n * h:(n + 1) * h] += (2.0 if i == 1 and n < group else 0.1) * p[f"{i}.v"][n // group * h:(n // group + 1) * h].t()
 
 
 def rope_table(shape):
@@ -65,7 +101,7 @@ def _rope(x, table):
 def plain_forward(p, shape, ids, table, dtype=torch.float32):
     """Hidden states after the last normalisation, [b, t, width]. Any device; differentiable."""
     b, t = ids.shape
-    x = p["embed"][ids]
+    x = p["embed"][ids] * shape.input_scale
     group = shape.heads // shape.kv_heads
     mask = None
     for i in range(shape.layers):
@@ -128,7 +164,7 @@ class FastModel:
         scale = 1.0 / math.sqrt(h)
         ids = batch["ids"].to(torch.int32).contiguous()
         x = torch.empty(n, d)
-        k.embed(w["embed"], ids, x, n, d)
+        k.embed(w["embed"], ids, x, n, d, s.input_scale)
         delta, kept = None, []
         for i in range(s.layers):
             h1, r1 = torch.empty(n, d, dtype=bf), torch.empty(n)
@@ -189,7 +225,7 @@ class FastModel:
             k.add_outer(g[f"{i}.qkv"], dqkv, h1)
             dh = k.product_back(dqkv, w[f"{i}.qkv"])
             k.norm_back(dx, dx16, dh, h1, r1, n, d)
-        k.embed_back(g["embed"], ids, dx, n, d)
+        k.embed_back(g["embed"], ids, dx, n, d, s.input_scale)
         return sums
 
     def new_gradients(self):

@@ -17,7 +17,7 @@ def orthogonal(m):
 
 
 class Optimizer:
-    def __init__(self, p, lr_matrix=0.02, lr_embed=4e-3, weight_decay=0.01):
+    def __init__(self, p, lr_matrix=0.02, lr_embed=3e-3, weight_decay=0.01):
         self.lr_matrix, self.lr_embed, self.weight_decay = lr_matrix, lr_embed, weight_decay
         self.state = {n: torch.zeros_like(v) for n, v in p.items()}
         self.second = torch.zeros_like(p["embed"])

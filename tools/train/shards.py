@@ -10,12 +10,25 @@ import numpy as np
 CONTEXT = 2048
 
 
-def make(tokenizer, seed, count):
+def repeated(rng, vocabulary):
+    """Random tokens, said again: what the first steps learn copying from. (tokens, weights)"""
+    once = [rng.randrange(256, vocabulary) for _ in range(rng.randint(6, 48))]
+    times = rng.randint(2, 4)
+    return once * times, [0] * len(once) + [255] * (len(once) * (times - 1))
+
+
+def make(tokenizer, seed, count, repetition=0.0):
     """tokens, weights (0 to 255 for 0 to 1) and where each dialogue begins."""
     from corpus import mix
     rng = random.Random(seed)
     tokens, weights, starts = [], [], [0]
     for _ in range(count):
+        if rng.random() < repetition:
+            ids, ws = repeated(rng, len(tokenizer.tokens) - 16)
+            tokens += ids
+            weights += ws
+            starts.append(len(tokens))
+            continue
         parts, _ = mix.dialogue(rng)
         if rng.random() < 0.15:  # as one text, for servers that do not tokenise template and content apart
             merged, parts = parts, []
@@ -37,7 +50,7 @@ def make(tokenizer, seed, count):
     return np.array(tokens, np.uint16), np.array(weights, np.uint8), np.array(starts, np.int64)
 
 
-def _work(folder, tokenizer_file, seed, count, first, wanted, ahead):
+def _work(folder, tokenizer_file, seed, count, first, wanted, ahead, repetition):
     from tokenizer import Tokenizer
     tokenizer = Tokenizer.load(tokenizer_file)
     index = first
@@ -47,14 +60,14 @@ def _work(folder, tokenizer_file, seed, count, first, wanted, ahead):
             time.sleep(0.5)
             continue
         path = os.path.join(folder, f"shard-{index}.npz")
-        arrays = make(tokenizer, f"{seed}-{index}", count)
+        arrays = make(tokenizer, f"{seed}-{index}", count, repetition)
         np.savez(path + ".partial.npz", *arrays)
         os.rename(path + ".partial.npz", path)
         index += 1
 
 
 class Shards:
-    def __init__(self, folder, tokenizer_file, seed, first, count=6000, ahead=2):
+    def __init__(self, folder, tokenizer_file, seed, first, repetition, count=6000, ahead=2):
         self.folder, self.index = folder, first
         os.makedirs(folder, exist_ok=True)
         for name in os.listdir(folder):
@@ -62,7 +75,7 @@ class Shards:
         context = multiprocessing.get_context("spawn")
         self.wanted = context.Value("l", first)
         self.process = context.Process(target=_work, daemon=True,
-                                       args=(folder, tokenizer_file, seed, count, first, self.wanted, ahead))
+                                       args=(folder, tokenizer_file, seed, count, first, self.wanted, ahead, repetition))
         self.process.start()
 
     def next(self):

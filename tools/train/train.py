@@ -146,6 +146,8 @@ def main():
     parser.add_argument("--micro", type=int, default=4096, help="tokens of a micro-batch")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--warmup", type=int, default=60)
+    parser.add_argument("--repetition", type=float, default=0.0,
+                        help="share of texts that are repeated random tokens: 0.5 for the first million tokens teaches copying")
     parser.add_argument("--save-every", type=float, default=300, help="seconds")
     parser.add_argument("--rewarm", action="store_true", help="count tokens and time anew, from the checkpoint's weights")
     args = parser.parse_args()
@@ -172,7 +174,7 @@ def main():
     steps_base = progress["steps"] if args.rewarm else 0
     step = PlainStep(shape, p, device) if device == "cuda" else CpuStep(shape, p, args.folder, args.threads)
     print(f"{sum(v.numel() for v in p.values()) / 1e6:.2f}M parameters on {device}, from token {progress['tokens']}", flush=True)
-    source = shards.Shards(os.path.join(args.folder, "shards"), tokenizer_file, args.seed, progress["shard"])
+    source = shards.Shards(os.path.join(args.folder, "shards"), tokenizer_file, args.seed, progress["shard"], args.repetition)
     rng = np.random.default_rng(args.seed + progress["shard"])
     deadline, started = deadline_of(args.deadline), time.time()
     begun, saved_at, shown_at, shown_tokens = progress["seconds"], time.time(), time.time(), progress["tokens"]

@@ -716,7 +716,8 @@ def described(rng):
     """A tool whose name says little: the description must be read. And quick-start tools of the documentation."""
     k = rng.randint(0, 9)
     need = Need()
-    need.family = f"special{k}"
+    need.family = ("hello", "products product", "delivery date order", "sum number", "prime number", "file files", "wikipedia word", "time", "folder file files",
+                   "web page")[k]
     if k == 0:
         name = rng.choice((w.full_name(rng), w.first(rng), w.first(rng) + " the " + rng.choice(w.JOBS).capitalize()))
         need.tool = Tool(rng.choice(("say_hello", "sayHello", "greet", "greet_person")), rng.choice(("Says hello to a person", "Say hello to someone", "Greets a person by name")),
