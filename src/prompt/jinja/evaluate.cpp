@@ -284,10 +284,11 @@ Value Interpreter::evaluate_filter(const FilterCall& node, const Value* block_te
 
 Value Interpreter::evaluate_test(const TestCall& node) {
   const Value* there = borrow(*node.input);
-  if (there != nullptr && node.arguments.is_empty() && node.test != nullptr && node.test->signature.required == 0) {
+  if (node.arguments.is_empty() && node.test != nullptr && node.test->signature.required == 0) {
+    const Value made = there != nullptr ? Value() : evaluate(*node.input);
     at(node.offset);
     Bound none;
-    return Value::boolean(node.test->run(*there, none));
+    return Value::boolean(node.test->run(there != nullptr ? *there : made, none));
   }
   const Value input = there != nullptr ? *there : evaluate(*node.input);
   Arguments arguments;

@@ -207,6 +207,7 @@ const FilterInfo* find_filter(std::string_view name) {
 }
 
 void bind_arguments(std::string_view what, const Signature& signature, Arguments& arguments, Bound& bound) {
+  if (arguments.positional.empty() && arguments.named.empty() && signature.required == 0) return;
   std::size_t known = 0;
   while (known < kMaxParameters && !signature.parameters[known].empty()) ++known;
   if (arguments.positional.size() > known) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
+#include <string>
 #include <utility>
 
 #include "base/json.h"
@@ -48,9 +50,16 @@ class JsonWriter {
 
   void break_line(int level, Provenance provenance) {
     if (!options_.pretty) return;
-    out_.append('\n', provenance);
     const TextObject& unit = options_.indentation.as_text();
-    out_.append_repeated(unit.bytes, level, mixed(provenance, unit.overall()));
+    const std::size_t width = unit.bytes.size() * static_cast<std::size_t>(level);
+    while (indentation_.size() < 1 + width) indentation_ += unit.bytes;
+    const Provenance spaces = mixed(provenance, unit.overall());
+    if (spaces == provenance) {
+      out_.append(std::string_view(indentation_).substr(0, 1 + width), provenance);
+    } else {
+      out_.append('\n', provenance);
+      out_.append(std::string_view(indentation_).substr(1, width), spaces);
+    }
   }
 
   void separate(Provenance provenance) {
@@ -93,23 +102,42 @@ class JsonWriter {
       out_.append("{}", provenance);
       return;
     }
-    std::vector<const std::pair<Value, Value>*> members;
-    members.reserve(dict.items.size());
-    for (const auto& member : dict.items) members.push_back(&member);
-    if (options_.sort_keys) {
-      std::stable_sort(members.begin(), members.end(), [](auto* a, auto* b) { return less(a->first, b->first); });
-    }
     out_.append('{', provenance);
     bool first = true;
-    for (const auto* member : members) {
+    const auto write_member = [&](const std::pair<Value, Value>& member) {
       if (!std::exchange(first, false)) separate(provenance);
       break_line(level + 1, provenance);
-      write_key(member->first);
+      write_key(member.first);
       out_.append(key_separator_.bytes, mixed(provenance, key_separator_.overall()));
-      write(member->second, level + 1);
+      write(member.second, level + 1);
+    };
+    if (options_.sort_keys) {
+      std::vector<const std::pair<Value, Value>*> members;
+      members.reserve(dict.items.size());
+      for (const auto& member : dict.items) members.push_back(&member);
+      std::stable_sort(members.begin(), members.end(), [](auto* a, auto* b) { return less(a->first, b->first); });
+      for (const auto* member : members) write_member(*member);
+    } else {
+      for (const auto& member : dict.items) write_member(member);
     }
     break_line(level, provenance);
     out_.append('}', provenance);
+  }
+
+  // How many of the bytes from `at` on need no escape whatever the options are, eight at a time.
+  static std::size_t plain_ascii(std::string_view bytes, std::size_t at) {
+    constexpr std::uint64_t kOnes = 0x0101010101010101;
+    constexpr std::uint64_t kHigh = 0x8080808080808080;
+    const auto has_zero = [](std::uint64_t word) { return (word - kOnes) & ~word & kHigh; };
+    const std::size_t begin = at;
+    for (std::uint64_t word; at + sizeof(word) <= bytes.size(); at += sizeof(word)) {
+      std::memcpy(&word, bytes.data() + at, sizeof(word));
+      const std::uint64_t special = (word & kHigh) | ((word - kOnes * 0x20) & ~word & kHigh) |
+                                    has_zero(word ^ (kOnes * '"')) | has_zero(word ^ (kOnes * '\\')) |
+                                    has_zero(word ^ (kOnes * 0x7F));
+      if (special != 0) break;
+    }
+    return at - begin;
   }
 
   // The escape of a character, or nothing.
@@ -138,7 +166,7 @@ class JsonWriter {
     out_.append('"', around);
     std::size_t plain = 0;
     char buffer[16];
-    for (std::size_t at = 0; at < text.bytes.size();) {
+    for (std::size_t at = plain_ascii(text.bytes, 0); at < text.bytes.size();) {
       const auto byte = static_cast<unsigned char>(text.bytes[at]);
       const bool whole = byte < 0x80 || !options_.ensure_ascii;
       if (byte >= 0x20 && byte != '"' && byte != '\\' && (byte < 0x7F || !options_.ensure_ascii)) {
@@ -153,6 +181,7 @@ class JsonWriter {
         plain = at + width;
       }
       at += width;
+      at += plain_ascii(text.bytes, at);
     }
     out_.append_slice(text, plain, text.bytes.size());
     out_.append('"', around);
@@ -162,6 +191,7 @@ class JsonWriter {
   const JsonOptions& options_;
   const TextObject& item_separator_;
   const TextObject& key_separator_;
+  std::string indentation_ = "\n";  // and as many levels as were needed so far
 };
 
 }  // namespace

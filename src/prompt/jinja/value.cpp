@@ -161,8 +161,11 @@ const DictObject::Index& DictObject::index() const {
 
 const Value* DictObject::find(std::string_view key) const {
   if (items.size() <= kSearchedWithoutIndex) {
+    // Most keys differ in length or in their first letter already.
     for (const auto& [name, value] : items) {
-      if (name.is_text() && text_view(name) == key) return &value;
+      if (!name.is_text()) continue;
+      const std::string& bytes = name.as_text().bytes;
+      if (bytes.size() == key.size() && (key.empty() || bytes[0] == key[0]) && bytes == key) return &value;
     }
     return nullptr;
   }
