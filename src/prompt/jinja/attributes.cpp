@@ -89,6 +89,7 @@ Value macro_member(const MacroObject& macro, std::string_view name) {
   }
   if (name == "arguments") {
     std::vector<Value> names;
+    names.reserve(macro.body.parameters.size());
     for (const auto& parameter : macro.body.parameters) names.push_back(parameter->name_text);
     return Value::tuple(std::move(names));
   }
@@ -283,7 +284,7 @@ SliceIndices slice_indices(std::int64_t length, const Value& start, const Value&
   const std::int64_t end = slice_bound(stop, indices.step < 0 ? -1 : length, length, indices.step);
   if (indices.step > 0) {
     indices.count = indices.start < end ? (end - indices.start - 1) / indices.step + 1 : 0;
-  } else {
+  } else if (indices.step < 0) {
     indices.count = end < indices.start ? (indices.start - end - 1) / -indices.step + 1 : 0;
   }
   return indices;

@@ -535,19 +535,18 @@ Value Interpreter::call(const Value& callee, Arguments& arguments) {
     case Kind::kMacro: return call_macro(callee.as<MacroObject>(), arguments);
     case Kind::kFunction: return callee.as<FunctionObject>().implementation(*this, arguments);
     case Kind::kMethod: {
-      const Value keep = callee;
-      return call_method(*this, keep.as<MethodObject>().self, keep.as<MethodObject>().method, arguments);
+      const Ref<MethodObject> method(&callee.as<MethodObject>());
+      return call_method(*this, method->self, method->method, arguments);
     }
     case Kind::kJoiner:
       if (!arguments.positional.empty() || !arguments.named.empty()) raise_runtime("a joiner takes no arguments");
       return call_joiner(callee.as<JoinerObject>());
     case Kind::kLoop: {
-      const Value keep = callee;
-      auto& loop = keep.as<LoopObject>();
-      if (loop.recursive == nullptr) raise_runtime("the loop is not marked 'recursive', so it cannot be called");
+      const Ref<LoopObject> loop(&callee.as<LoopObject>());
+      if (loop->recursive == nullptr) raise_runtime("the loop is not marked 'recursive', so it cannot be called");
       if (arguments.positional.size() != 1 || !arguments.named.empty()) raise_runtime("loop() takes one argument");
       const Value iterable = arguments.positional[0];
-      return run_recursive_loop(*loop.recursive, iterable, loop.loop_scope, loop.depth0 + 1);
+      return run_recursive_loop(*loop->recursive, iterable, loop->loop_scope, loop->depth0 + 1);
     }
     case Kind::kUndefined: raise_undefined(callee);
     default: raise_runtime("'" + std::string(type_name(callee)) + "' cannot be called");

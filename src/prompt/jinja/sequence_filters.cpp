@@ -124,6 +124,7 @@ Value filter_dictsort(Interpreter&, const Value& input, Bound& bound, Arguments&
   }
   sort_by_key(keyed, flag(bound[2]));
   std::vector<Value> result;
+  result.reserve(keyed.size());
   for (auto& [key, item] : keyed) result.push_back(std::move(item));
   return Value::list(std::move(result));
 }
@@ -311,11 +312,13 @@ Value filter_sort(Interpreter&, const Value& input, Bound& bound, Arguments&) {
   std::vector<std::pair<Value, Value>> keyed;
   for (const Value& item : elements_of(input)) {
     std::vector<Value> key;
+    key.reserve(paths.size());
     for (const AttributePath& path : paths) key.push_back(without_case(path.get(item), flag(bound[1])));
     keyed.emplace_back(Value::list(std::move(key)), item);
   }
   sort_by_key(keyed, flag(bound[0]));
   std::vector<Value> result;
+  result.reserve(keyed.size());
   for (auto& [key, item] : keyed) result.push_back(std::move(item));
   return Value::list(std::move(result), input.provenance());
 }
