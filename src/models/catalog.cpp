@@ -175,6 +175,7 @@ std::shared_ptr<const CatalogSnapshot> Catalog::State::build(std::vector<Problem
   problems.insert(problems.end(), assembly.problems.begin(), assembly.problems.end());
   const auto shared = [](std::vector<ModelEntry>& entries) {
     std::vector<ModelPtr> pointers;
+    pointers.reserve(entries.size());
     for (ModelEntry& entry : entries) pointers.push_back(std::make_shared<const ModelEntry>(std::move(entry)));
     return pointers;
   };

@@ -109,7 +109,7 @@ bool Parser::number(const Value& value, Range range, std::optional<double>& to, 
   }
   const auto found = number_in(value.node);
   if (!found || *found < range.least || *found > range.most) return bad("a number in its range");
-  to = *found;
+  to = found;
   return true;
 }
 

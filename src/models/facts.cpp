@@ -204,7 +204,7 @@ Result<void> read_tokenizer(const ByteSource& source, const Gguf& file, const Gg
     const auto id = file.unsigned_integer(fmt::format("tokenizer.ggml.{}_token_id", role.key));
     if (!id || *id > 0x7fffffff) continue;  // 4294967295 is an absent one
     SpecialToken& token = tokenizer.*role.token;
-    token.id = *id;
+    token.id = id;
     ids.push_back(*id);
     tokens.push_back(&token);
   }

@@ -148,7 +148,7 @@ TEST(Gguf, RefusesWhatNoLibraryLoads) {
               HasSubstr("multiple of 32 expected for Q8_0"));
   EXPECT_THAT(error_of(GgufBuilder().tensor(std::string(64, 'n'), {1}).build()), HasSubstr("length of 64"));
   std::string shifted = GgufBuilder().tensor("a", {1}).tensor("b", {1}).build();
-  const std::size_t second = shifted.rfind("b", shifted.size() - 64);
+  const std::size_t second = shifted.rfind('b', shifted.size() - 64);
   shifted[second + 1 + 4 + 8 + 4] = 64;  // after the rank, one dimension and the type
   EXPECT_THAT(error_of(shifted), HasSubstr("the data of tensor 'b' begins at 64, 32 expected"));
   GgufBuilder huge;
