@@ -29,8 +29,8 @@ class Watch {
 
 // A prediction that the server itself cancelled ends like any cancelled one; its client is owed the reason.
 const Error* reason_for_parting(const net::Exchange& exchange) {
-  static const Error error{ErrorCode::kShuttingDown, kShuttingDown, {}};
-  return exchange.stopping().stop_requested() ? &error : nullptr;
+  static const Error kParting{ErrorCode::kShuttingDown, kShuttingDown, {}};
+  return exchange.stopping().stop_requested() ? &kParting : nullptr;
 }
 
 }  // namespace

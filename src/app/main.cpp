@@ -23,7 +23,8 @@ std::string current_build_id() {
 
 bool allowed_by_environment() {
   const char* value = std::getenv("ATELIER_ALLOW_UNAUTHENTICATED");
-  return value != nullptr && std::string_view(value) != "" && std::string_view(value) != "0";
+  const std::string_view word = value == nullptr ? std::string_view() : std::string_view(value);
+  return !word.empty() && word != "0";
 }
 
 }  // namespace

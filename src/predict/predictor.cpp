@@ -199,6 +199,7 @@ void add_choices(std::vector<Choice>& all, const Choice& choice, int choices) {
 
 std::vector<runtime::PromptSegment> to_segments(const prompt::RenderedPrompt& rendered) {
   std::vector<runtime::PromptSegment> segments;
+  segments.reserve(rendered.segments.size());
   for (const prompt::Segment& segment : rendered.segments) {
     segments.push_back({segment.text, segment.provenance == prompt::Provenance::kTemplate, {}});
   }

@@ -154,7 +154,7 @@ Result<LoadCall> decode_load(const json::Object& body) {
     } else if (word != nullptr && *word == "max") {
       call.request.gpu_ratio = 1;
     } else if (ratio && *ratio >= 0 && *ratio <= 1) {
-      call.request.gpu_ratio = *ratio;
+      call.request.gpu_ratio = ratio;
     } else if (word == nullptr || *word != "auto") {
       fields.fail("gpu", "'gpu' must be a number between 0 and 1, \"max\", \"off\" or \"auto\"");
     }
