@@ -29,7 +29,7 @@ Result<fs::path> member_path(const json::Value& document, const char* name, cons
   }
   const std::string* text = member->if_string();
   if (text == nullptr || text->empty()) return wrong(file, fmt::format("\"{}\" is not a path", name));
-  const fs::path path = (file.parent_path() / *text).lexically_normal();
+  fs::path path = (file.parent_path() / *text).lexically_normal();
   std::error_code error;
   if (!fs::exists(path, error)) {
     return wrong(file,
@@ -57,7 +57,8 @@ Result<EngineRuntime> EngineRuntime::read(const fs::path& runtime_json) {
   const auto string_member = [&](const char* name, std::string otherwise) {
     const json::Value* member = document->find(name);
     const std::string* value = member == nullptr ? nullptr : member->if_string();
-    return value == nullptr ? std::move(otherwise) : *value;
+    if (value != nullptr) return *value;
+    return otherwise;
   };
   runtime.name = string_member("name", file.parent_path().filename().string());
   runtime.version = string_member("version", "");
