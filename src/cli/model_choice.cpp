@@ -37,6 +37,7 @@ std::vector<ModelChoice> candidates(const ModelQuery& query, const std::vector<c
   }
   if (!found.empty()) return found;
   std::vector<std::string_view> keys;
+  keys.reserve(models.size());
   for (const client::Model& model : models) keys.push_back(model.key);
   for (std::size_t index : best_matches(query.text, keys)) found.push_back({models[index], models[index].key});
   return found;

@@ -115,7 +115,7 @@ class Commands : public testing::Test {
 };
 
 TEST_F(Commands, HelpGoesToStandardOutputAndSucceeds) {
-  for (std::vector<std::string> arguments : {std::vector<std::string>{}, {"--help"}, {"-h"}, {"help"}}) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{}, {"--help"}, {"-h"}, {"help"}}) {
     auto done = run(arguments);
     EXPECT_EQ(done.code, 0);
     EXPECT_THAT(done.out, HasSubstr("Usage: lms <command>"));
@@ -467,7 +467,7 @@ TEST_F(Commands, NamesFromTheServerCannotDriveTheTerminal) {
     out.send_json(R"({"models":[{"type":"llm","key":"a\u001b[2Jb","size_bytes":1,
         "loaded_instances":[{"id":"c\u001b]0;x\u0007d","config":{"context_length":1}}]}]})");
   };
-  for (std::vector<std::string> arguments : {std::vector<std::string>{"ls"}, {"ps"}}) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"ls"}, {"ps"}}) {
     EXPECT_THAT(ask(arguments).out, Not(HasSubstr("\x1b")));
   }
 }

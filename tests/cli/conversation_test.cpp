@@ -18,7 +18,6 @@ namespace {
 using test::LoopbackServer;
 using test::ServedConnection;
 using test::ServedRequest;
-using testing::HasSubstr;
 
 TEST(SlashCommand, IsAWordAndAnArgument) {
   auto command = parse_slash_command("  /system-prompt  Be brief. \n");

@@ -14,7 +14,6 @@ using test::LoopbackServer;
 using test::ProgramInTerminal;
 using test::ServedConnection;
 using test::ServedRequest;
-using testing::HasSubstr;
 
 // Two models, each loaded once. A load reaches 42 % and then does what the test says.
 class LoadServer {

@@ -11,8 +11,6 @@
 namespace atelier::cli {
 namespace {
 
-using testing::HasSubstr;
-
 std::vector<Key> keys_of(std::string_view bytes) {
   KeyReader reader;
   std::vector<Key> keys;
