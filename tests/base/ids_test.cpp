@@ -39,7 +39,7 @@ TEST(Ids, DrawEveryCharacterAboutEquallyOften) {
   for (const int count : counts) {
     if (count == 0) continue;
     ++different;
-    EXPECT_NEAR(count, kDraws / 62, 700);  // 7 standard deviations
+    EXPECT_NEAR(count, kDraws / 62.0, 700);  // 7 standard deviations
   }
   EXPECT_EQ(different, 62);
 }
