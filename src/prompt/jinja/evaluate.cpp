@@ -270,6 +270,7 @@ Value Interpreter::evaluate_call(const Call& node, const Value* caller) {
 }
 
 Value Interpreter::evaluate_filter(const FilterCall& node, const Value* block_text) {
+  // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a filter has no input only in a filter block, with its text.
   const Value input = node.input == nullptr ? *block_text
                       : node.input->kind == ExpressionKind::kFilter
                           ? evaluate_filter(static_cast<const FilterCall&>(*node.input), block_text)

@@ -44,7 +44,7 @@ Value integer_of_real(double real, Provenance provenance) {
 }
 
 Value filter_int(Interpreter&, const Value& input, Bound& bound, Arguments&) {
-  const Value fallback = bound[0].is_missing() ? Value::integer(0) : bound[0];
+  Value fallback = bound[0].is_missing() ? Value::integer(0) : bound[0];
   const Provenance provenance = input.is_text() ? input.as_text().overall() : input.provenance();
   switch (input.kind()) {
     case Kind::kBool:
@@ -72,7 +72,7 @@ Value filter_int(Interpreter&, const Value& input, Bound& bound, Arguments&) {
 }
 
 Value filter_float(Interpreter&, const Value& input, Bound& bound, Arguments&) {
-  const Value fallback = bound[0].is_missing() ? Value::real(0) : bound[0];
+  Value fallback = bound[0].is_missing() ? Value::real(0) : bound[0];
   if (input.is_number()) return Value::real(input.as_real(), input.provenance());
   if (input.is_undefined()) raise_undefined(input);
   if (input.is(Kind::kBigInt)) {

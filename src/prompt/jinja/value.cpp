@@ -120,7 +120,7 @@ Value Value::undefined_because(std::string reason) {
 }
 
 std::string Value::undefined_message() const {
-  const std::string name = counted_ ? static_cast<TextObject*>(object_)->bytes : std::string();
+  std::string name = counted_ ? static_cast<TextObject*>(object_)->bytes : std::string();
   if (detail_ == kReason) return name;
   if (detail_ == kVariable) return "'" + name + "' is undefined";
   const auto owner = static_cast<Kind>(detail_ - kMemberBase);
