@@ -16,6 +16,7 @@
 #include "predict/event_queue.h"
 #include "predict/pool.h"
 #include "predict/sampling_defaults.h"
+#include "prompt/conversation.h"
 
 namespace atelier::predict {
 namespace {
@@ -291,6 +292,12 @@ awaitable<Result<void>> run_chat(std::shared_ptr<Work> work, ModelService& model
   const auto chat_template = models.chat_template(*model->entry);
   if (!chat_template) co_return std::unexpected(chat_template.error());
 
+  if (std::ranges::any_of(request.messages, prompt::has_image)) {
+    if (!model->entry->vision) {
+      co_return fail(ErrorCode::kInvalidRequest, "The model '" + model->entry->key + "' cannot see images", "messages");
+    }
+    co_return fail(ErrorCode::kNotImplemented, "Images are not served by this version of Atelier yet", "messages");
+  }
   ChatPrompt chat =
       chat_prompt(request, (*chat_template)->capabilities(), *model->entry, models.settings().separate_reasoning);
   if (request.overflow != ContextOverflow::kStopAtLimit) {

@@ -71,6 +71,7 @@ class Prober {
     }
     result_.supports_system_role = has(render({message("system", kSystemText), user()}), kSystemText);
     result_.needs_alternation = !render({user(), user()}) && render({user(), answer(), user()}).has_value();
+    probe_images();
     probe_tools();
     probe_calls();
     probe_reasoning();
@@ -128,6 +129,19 @@ class Prober {
     result_.content_as_text = text || !result_.content_as_parts;
     const auto& working = text ? with_text : with_parts;
     result_.begins_with_bos = !special_.bos.empty() && working && working->starts_with(special_.bos);
+  }
+
+  // A part that is an image leaves a mark, and the words beside it are there; a printed list is no mark.
+  void probe_images() {
+    const json::Value words = json::Object{{"type", "text"}, {"text", kUserText}};
+    const auto with_parts = [&](json::Array parts) {
+      return render({json::Object{{"role", "user"}, {"content", std::move(parts)}}});
+    };
+    const auto without = with_parts({words});
+    const auto with = with_parts({json::Object{{"type", "image"}}, words});
+    const std::string printed = "'" + std::string(kUserText) + "'";
+    result_.supports_images =
+        has(with, kUserText) && has(without, kUserText) && !has(with, printed) && *with != *without;
   }
 
   static json::Object tool(std::string_view name) {

@@ -22,6 +22,7 @@ struct TemplateCapabilities {
   bool renders = false;
   bool content_as_text = true;    // message.content may be a string
   bool content_as_parts = false;  // … or a list of {"type": "text", "text": …}; used where a string does not work
+  bool supports_images = false;   // marks {"type": "image"} among the parts of a message
   bool supports_system_role = false;
   bool needs_alternation = false;  // refuses two user messages in a row
 

@@ -117,6 +117,10 @@ const std::string& ChatTemplate::source() const { return state_->compiled.source
 Result<RenderedPrompt> ChatTemplate::render(const RenderRequest& request) const {
   const TemplateCapabilities& capabilities = state_->capabilities;
   std::vector<Message> messages = adapt(request.messages, capabilities, request.tools);
+  if (!capabilities.supports_images && std::ranges::any_of(messages, has_image)) {
+    return fail(ErrorCode::kInvalidRequest,
+                "The messages hold an image, and the model's chat template has no place for images", "messages");
+  }
   const bool continues = request.continue_final_message;
   if (continues) {
     if (messages.empty() || messages.back().role != "assistant") {

@@ -1,6 +1,7 @@
 #include "prompt/conversation.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <utility>
 
@@ -19,12 +20,16 @@ void add_text(Message& message, std::string_view text) { message.content.push_ba
 
 // Two messages as one. Each keeps its text; a blank line stands between them.
 void append_message(Message& first, Message&& second) {
-  std::string text = joined_text(first);
-  const std::string more = joined_text(second);
-  if (!text.empty() && !more.empty()) text += kBetweenMessages;
-  text += more;
-  first.content.clear();
-  if (!text.empty()) add_text(first, text);
+  if (has_image(first) || has_image(second)) {
+    std::ranges::move(second.content, std::back_inserter(first.content));
+  } else {
+    std::string text = joined_text(first);
+    const std::string more = joined_text(second);
+    if (!text.empty() && !more.empty()) text += kBetweenMessages;
+    text += more;
+    first.content.clear();
+    if (!text.empty()) add_text(first, text);
+  }
   if (!first.reasoning.empty() && !second.reasoning.empty()) first.reasoning += kBetweenMessages;
   first.reasoning += second.reasoning;
   for (json::Value& call : second.tool_calls) first.tool_calls.push_back(std::move(call));
@@ -142,12 +147,13 @@ Value content_text(std::string text) { return Value::text(std::move(text), Prove
 Value content_value(const Message& message, const TemplateCapabilities& capabilities) {
   if (message.content.empty() && !message.tool_calls.empty() && capabilities.calls_want_null_content)
     return Value::none();
-  if (capabilities.content_as_text) return content_text(joined_text(message));
+  if (capabilities.content_as_text && !has_image(message)) return content_text(joined_text(message));
   std::vector<Value> parts;
   for (const ContentPart& part : message.content) {
+    const bool image = part.kind == ContentPart::Kind::kImage;
     Ref<DictObject> dict(std::make_unique<DictObject>().release());
-    dict->append(key("type"), Value::template_text("text"));
-    dict->append(key("text"), content_text(part.text));
+    dict->append(key("type"), Value::template_text(image ? "image" : "text"));
+    if (!image) dict->append(key("text"), content_text(part.text));
     parts.push_back(Value::of(dict.get()));
   }
   return Value::list(std::move(parts));
@@ -204,10 +210,16 @@ std::string joined_text(const Message& message) {
   std::string text;
   bool first = true;
   for (const ContentPart& part : message.content) {
+    if (part.kind != ContentPart::Kind::kText) continue;
     if (!std::exchange(first, false)) text += '\n';
     text += part.text;
   }
   return text;
+}
+
+bool has_image(const Message& message) {
+  return std::ranges::any_of(message.content,
+                             [](const ContentPart& part) { return part.kind == ContentPart::Kind::kImage; });
 }
 
 std::vector<Message> adapt(std::vector<Message> messages, const TemplateCapabilities& capabilities,

@@ -5,6 +5,7 @@
 // - Where it wants user and assistant to alternate, neighbours of one role become one message.
 // - Where it writes no calls, they are written as text, in the model's own format or the default one; where it has
 //   no tool messages, results are the user's, as [TOOL_RESULT]…[END_TOOL_RESULT].
+// - Images are the template's to mark: it is given {"type": "image"} where they stand.
 // - Text parts are joined with newlines, or handed over as parts where the template goes through them.
 #pragma once
 
@@ -28,7 +29,9 @@ jinja::Value messages_value(const std::vector<Message>& messages, const Template
 
 void set_special_tokens(jinja::Variables& variables, const SpecialTokens& special);
 
-// The text of all parts, a newline between them.
+bool has_image(const Message& message);
+
+// The text of all parts that are text, a newline between them.
 std::string joined_text(const Message& message);
 
 }  // namespace atelier::prompt

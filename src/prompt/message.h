@@ -9,10 +9,10 @@
 
 namespace atelier::prompt {
 
-// A piece of a message. There is only text yet; an image will be another kind.
+// A piece of a message.
 struct ContentPart {
-  enum class Kind : std::uint8_t { kText };
-  std::string text{};
+  enum class Kind : std::uint8_t { kText, kImage };
+  std::string text{};  // of an image: its URL as the client gave it, which is nothing for a template
   Kind kind = Kind::kText;
 };
 

@@ -107,9 +107,6 @@ TEST(DecodeChat, SaysPlainlyWhatIsNotServedYet) {
                               R"("grammar":"root ::= \"a\"")", R"("draft_model":"d")", R"("preset":"p")"}) {
     EXPECT_EQ(chat_error(with_user(members)).code, ErrorCode::kNotImplemented) << members;
   }
-  EXPECT_EQ(
-      chat_error(R"({"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:"}}]}]})").code,
-      ErrorCode::kNotImplemented);
   chat(with_user(R"("tools":[],"response_format":{"type":"text"})"));
 }
 

@@ -182,6 +182,14 @@ describe('the prompt', () => {
   });
 });
 
+describe('an image', () => {
+  test('for a model that cannot see is refused with a reason', async () => {
+    const content = [{ type: 'text', text: 'What is this?' }, { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }];
+    await assert.rejects(client.chat.completions.create({ model: 'scripted', messages: [{ role: 'user', content }] }),
+      (error) => error.status === 400 && /cannot see images/.test(error.message));
+  });
+});
+
 describe('tool_choice', () => {
   test('with a name makes the answer this call', async () => {
     const { choices: [{ message, finish_reason: finish }] } = await ask('MUST CALL', { tool_choice: { type: 'function', function: { name: 'get_weather' } } });

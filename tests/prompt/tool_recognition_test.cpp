@@ -172,6 +172,31 @@ TEST(Recognition, AnUnknownFormatMeansTheDefaultOne) {
   EXPECT_THAT(text, HasSubstr("\n\nBe brief.<|im_end|>"));
 }
 
+TEST(Images, AreTheTemplatesToMark) {
+  const auto chat = ChatTemplate::compile(
+      "{% for m in messages %}<|{{ m.role }}|>{% if m.content is string %}{{ m.content }}{% else %}{% for part in "
+      "m.content %}"
+      "{% if part.type == 'image' %}<|image|>{% else %}{{ part.text }}{% endif %}{% endfor %}{% endif %}{% endfor %}");
+  ASSERT_TRUE(chat.has_value());
+  EXPECT_TRUE(chat->capabilities().supports_images);
+  RenderRequest request;
+  request.messages = {
+      Message{.role = "user",
+              .content = {{"Look: "}, {"data:image/png;base64,AAAA", ContentPart::Kind::kImage}, {" <|image|>"}}}};
+  const auto prompt = chat->render(request);
+  ASSERT_TRUE(prompt.has_value());
+  EXPECT_EQ(prompt->text(), "<|user|>Look: <|image|> <|image|>");
+  // The marker is the template's, the text that looks like it is not.
+  ASSERT_EQ(prompt->segments.size(), 4u);
+  EXPECT_EQ(prompt->segments[2].text, "<|image|>");
+  EXPECT_EQ(prompt->segments[3].provenance, Provenance::kContent);
+
+  EXPECT_FALSE(ChatTemplate::chatml().capabilities().supports_images);
+  const auto refused = ChatTemplate::chatml().render(request);
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_THAT(refused.error().message, HasSubstr("image"));
+}
+
 TEST(ToolNames, AreShownPlainAndGivenBack) {
   const json::Array tools = *json::parse(R"([{"type":"function","function":{"name":"get-weather"}},
       {"type":"function","function":{"name":"get weather"}},{"type":"function","function":{"name":"größe"}}])")

@@ -128,7 +128,7 @@ void refuse_unserved(Fields& fields) {
   if (fields.has("grammar")) unserved("grammar", "A grammar");
   if (fields.has("draft_model")) unserved("draft_model", "Speculative decoding with a draft model");
   if (fields.has("preset")) unserved("preset", "A preset");
-  if (fields.has("suffix") && fields.string("suffix").value_or("") != "") unserved("suffix", "Fill-in-the-middle");
+  if (fields.has("suffix") && !fields.string("suffix").value_or("").empty()) unserved("suffix", "Fill-in-the-middle");
   if (const json::Object* format = fields.object("response_format")) {
     const json::Value* type = format->find("type");
     const std::string* name = type == nullptr ? nullptr : type->if_string();
@@ -168,9 +168,14 @@ struct MessageReader {
       return true;
     }
     if (*name == "image_url") {
-      fail(place, fmt::format("Images ('{}{}') are not served by this version of Atelier yet", where, place),
-           ErrorCode::kNotImplemented);
-      return false;
+      const json::Value* image = part.find("image_url");
+      const json::Value* url = image != nullptr && image->is_object() ? image->find("url") : image;
+      if (url == nullptr || !url->is_string()) {
+        fail(place, fmt::format("'{}{}.image_url.url' must be a string", where, place));
+        return false;
+      }
+      message.content.push_back(prompt::ContentPart{*url->if_string(), prompt::ContentPart::Kind::kImage});
+      return true;
     }
     fail(place, fmt::format("'{}{}' has the type '{}', which this model cannot read", where, place, *name));
     return false;
