@@ -1,5 +1,6 @@
 #include "predict/answer_reader.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/ids.h"
@@ -43,6 +44,13 @@ Channel AnswerReader::reasoning_channel() const {
   return has_channels ? Channel::kAnalysis : Channel::kReasoning;
 }
 
+// libllama renders some control tokens as text (harmony's among them). As one piece they are the token all the same:
+// text that spells one comes in several.
+bool AnswerReader::is_control(const runtime::Piece& piece) const {
+  return piece.is_control ||
+         std::ranges::find(format_.output.control_tokens, piece.text) != format_.output.control_tokens.end();
+}
+
 void AnswerReader::add(Event event, std::vector<Event>& events) {
   if (complete_) return;
   if (auto* text = std::get_if<TextDelta>(&event)) text->tokens = std::exchange(tokens_, {});
@@ -75,11 +83,12 @@ void AnswerReader::read(runtime::Delta&& delta, std::vector<Event>& events) {
   first_events_.clear();
   for (runtime::Piece& piece : delta.pieces) {
     const bool was_reasoning = parser_.in_reasoning();
-    if (with_tokens_ && !piece.is_control) {
+    const bool control = is_control(piece);
+    if (with_tokens_ && !control) {
       tokens_.push_back(Token{piece.token, std::move(piece.token_bytes), piece.logprob, std::move(piece.top)});
     }
     std::vector<prompt::OutputEvent> found;
-    parser_.feed(piece.text, piece.is_control, found);
+    parser_.feed(piece.text, control, found);
     pass_on(std::move(found), events);
     if (was_reasoning || parser_.in_reasoning()) ++reasoning_tokens_;
   }

@@ -36,6 +36,7 @@ class AnswerReader {
   void pass_on(std::vector<prompt::OutputEvent>&& found, std::vector<Event>& events);
   void add(Event event, std::vector<Event>& events);
   Channel reasoning_channel() const;
+  bool is_control(const runtime::Piece& piece) const;
 
   int choice_;
   AnswerFormat format_;

@@ -120,6 +120,19 @@ TEST(AnswerReader, NoTokenIsLostWithTheTextThatWasHeldBack) {
   EXPECT_EQ(tokens, 5u);
 }
 
+TEST(AnswerReader, AControlTokenThatComesAsTextIsStillOne) {
+  AnswerFormat format;
+  format.output.tool_format = prompt::find_tool_format("harmony");
+  format.output.control_tokens = {"<|channel|>", "<|message|>"};
+  AnswerReader reader(0, format, false);
+  std::vector<Event> events;
+  reader.read(delta({"<|channel|>", "final", "<|message|>", "Write ", "<|", "channel", "|>", " yourself"}), events);
+  reader.finish(done(runtime::StopReason::kEndToken), events);
+  std::string text;
+  for (const TextDelta& each : all<TextDelta>(events)) text += each.text;
+  EXPECT_EQ(text, "Write <|channel|> yourself");
+}
+
 TEST(AnswerReader, WhatThePromptBeganIsPartOfTheAnswer) {
   AnswerFormat format = hermes();
   format.begins = "<tool_call>\n{\"name\": \"get_time\", \"arguments\":";
