@@ -195,7 +195,7 @@ std::string mutate(std::string bytes, std::mt19937& random) {
         break;
       case 3: bytes.insert(at, bytes.substr(at_most(bytes.size()), at_most(40))); break;
       case 4: bytes.resize(at); break;
-      case 5:
+      default:
         bytes.replace(at, std::min<std::size_t>(2, bytes.size() - at), kPieces[at_most(kPieces.size() - 1)]);
         break;
     }

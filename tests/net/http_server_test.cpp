@@ -14,7 +14,6 @@ namespace {
 namespace asio = boost::asio;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
-using ::testing::StartsWith;
 
 asio::awaitable<void> hello(Exchange& exchange) {
   Response response;
