@@ -1,6 +1,6 @@
 // Renders chat templates as often as it can: our half of bench/template_bench.py, which runs Python's jinja2 in turn
 // with it. Standard input has one JSON object a line, {"template", "variables", "seconds", "whole"}; each is answered with
-// {"seconds": of one rendering, "text": what it gives} or {"error"}.
+// {"seconds": of one rendering, "parse": of one parse, "text": what it gives} or {"error"}.
 //
 // Without "whole" the variables are ready, as a dictionary is for Python. With it a rendering is what the server does for
 // a request: it begins with messages and tools as decoded JSON.
@@ -74,7 +74,8 @@ json::Value measure(const std::string& source, const json::Value& variables, dou
   const auto first = compiled->render(given, options);
   if (!first) return failure(first.error().describe());
   const double each = fastest(seconds, [&] { (void)compiled->render(given, options); });
-  return json::Object{{"seconds", each}, {"text", first->text}};
+  const double parse = fastest(seconds / 4, [&] { (void)jinja::Template::parse(source); });
+  return json::Object{{"seconds", each}, {"parse", parse}, {"text", first->text}};
 }
 
 }  // namespace

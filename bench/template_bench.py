@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Renders chat templates with our interpreter and with Python's jinja2, in turns, and prints how they compare.
+"""Parses and renders chat templates with our interpreter and with Python's jinja2, in turns, and prints how they compare.
 
   template_bench.py BENCH_PROGRAM [--seconds S] [--pairs N] [--templates FOLDER]
 
@@ -60,11 +60,19 @@ class Ours:
 
 def measure_python(template, given, seconds):
     compiled = environment.compiled(template)
+    return fastest(lambda: compiled.render(**given), seconds)
+
+
+def measure_python_parse(template):
+    return fastest(lambda: environment.ENVIRONMENT.from_string(template), 0)
+
+
+def fastest(call, seconds):
     best, count, end = 1e9, 1, time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    while best == 1e9 or time.perf_counter() < end:
         begin = time.perf_counter()
         for _ in range(count):
-            compiled.render(**given)
+            call()
         took = time.perf_counter() - begin
         best = min(best, took / count)
         if took < 0.005:
@@ -85,7 +93,7 @@ def compare(ours, name, case, template, options):
         pairs.append((mine["seconds"], measure_python(template, given, options.seconds)))
     us = min(pair[0] for pair in pairs) * 1e6
     python = min(pair[1] for pair in pairs) * 1e6
-    return us, python, statistics.median(pair[1] / pair[0] for pair in pairs), len(expected["output"])
+    return us, python, statistics.median(pair[1] / pair[0] for pair in pairs), mine["parse"]
 
 
 def main():
@@ -97,6 +105,7 @@ def main():
     options = parser.parse_args()
     ours = Ours(options.program)
     ratios = {case: [] for case in CASES}
+    parses = []
     print(f"{'template':40}{'conversation':>24}{'ours us':>10}{'jinja2 us':>11}{'ratio':>8}{'renders/s':>11}")
     for path in sorted(pathlib.Path(options.templates).glob("*.jinja")):
         template = path.read_text(encoding="utf-8")
@@ -104,15 +113,20 @@ def main():
             result = compare(ours, path.stem, case, template, options)
             if result is None:
                 continue
-            us, python, ratio, _ = result
+            us, python, ratio, parse = result
             ratios[case].append(ratio)
             print(f"{path.stem[:39]:40}{case:>24}{us:>10.1f}{python:>11.1f}{ratio:>7.1f}x{1e6 / us:>11.0f}", flush=True)
+        if result is not None:
+            python_parse = measure_python_parse(template)
+            parses.append(python_parse / parse)
+            print(f"{path.stem[:39]:40}{'(parsing)':>24}{parse * 1e6:>10.1f}{python_parse * 1e6:>11.1f}{parses[-1]:>7.1f}x", flush=True)
     print()
     for case, found in ratios.items():
         if found:
             print(f"{case}: median {statistics.median(found):.1f}x, least {min(found):.1f}x of {len(found)} templates")
+    print(f"parsing: median {statistics.median(parses):.1f}x, least {min(parses):.1f}x")
     every = [ratio for found in ratios.values() for ratio in found]
-    print(f"all: median {statistics.median(every):.1f}x, least {min(every):.1f}x, load {os.getloadavg()[0]:.1f}")
+    print(f"rendering, all: median {statistics.median(every):.1f}x, least {min(every):.1f}x, load {os.getloadavg()[0]:.1f}")
     print(f"\nA whole request ({LONG}), from decoded messages to segments:")
     for path in sorted(pathlib.Path(options.templates).glob("*.jinja")):
         result = ours.measure(template=path.read_text(encoding="utf-8"), variables=CASES[LONG], seconds=options.seconds, whole=True)

@@ -161,6 +161,10 @@ class PercentFormatter {
   }
 
   void text(const Conversion& spec, const Value& value) {
+    if (spec.type == 's' && !escape_ && spec.width == 0 && spec.precision < 0) {
+      append_text(out_, value);
+      return;
+    }
     TextBuilder builder;
     if (spec.type == 's' && escape_) {
       builder.append(escaped(value).as_text());
