@@ -102,7 +102,10 @@ TEST(Jinja, ErrorsSayWhereAndWhat) {
             "line 2, column 4: this 'for' block is never closed: 'else' is missing");
   EXPECT_EQ(error_of("{{ 'a' + 1 }}").message,
             "'+' does not work between 'str' and 'int'; use '~' to join text and other values");
-  EXPECT_EQ(error_of("{{ x|nosuch }}").message, "there is no filter 'nosuch'");
+  EXPECT_EQ(error_of("{{ x|nosuchthing }}").message, "there is no filter 'nosuchthing'");
+  EXPECT_EQ(error_of("{{ x|tojsn }}").message, "there is no filter 'tojsn'; did you mean 'tojson'?");
+  EXPECT_EQ(error_of("{{ x is definde }}").message, "there is no test 'definde'; did you mean 'defined'?");
+  EXPECT_EQ(error_of("{% fro x in y %}").message, "there is no tag 'fro'; did you mean 'for'?");
   const TemplateError raised = error_of("{{ raise_exception('roles must alternate') }}");
   EXPECT_EQ(raised.kind, ErrorKind::kRaised);
   EXPECT_EQ(raised.message, "roles must alternate");

@@ -46,6 +46,9 @@ std::span<const FilterInfo> text_filters();
 
 const FilterInfo* find_filter(std::string_view name);
 const TestInfo* find_test(std::string_view name);
+// "there is no filter 'tojsn'; did you mean 'tojson'?"
+std::string unknown_filter(std::string_view name);
+std::string unknown_test(std::string_view name);
 
 // Puts the arguments of a call to `what` where they belong.
 void bind_arguments(std::string_view what, const Signature& signature, Arguments& arguments, Bound& bound);

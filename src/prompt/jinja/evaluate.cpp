@@ -278,7 +278,7 @@ Value Interpreter::evaluate_filter(const FilterCall& node, const Value* block_te
   Arguments arguments;
   evaluate_arguments(node.arguments, arguments);
   at(node.offset);
-  if (node.filter == nullptr) raise_runtime("there is no filter '" + node.name + "'");
+  if (node.filter == nullptr) raise_runtime(unknown_filter(node.name));
   budget_.step();
   return run_filter(*this, *node.filter, input, arguments);
 }
@@ -295,7 +295,7 @@ Value Interpreter::evaluate_test(const TestCall& node) {
   Arguments arguments;
   evaluate_arguments(node.arguments, arguments);
   at(node.offset);
-  if (node.test == nullptr) raise_runtime("there is no test '" + node.name + "'");
+  if (node.test == nullptr) raise_runtime(unknown_test(node.name));
   return Value::boolean(run_test(*node.test, input, arguments));
 }
 

@@ -8,6 +8,7 @@
 
 #include "prompt/jinja/builtins.h"
 #include "prompt/jinja/interpreter.h"
+#include "prompt/jinja/suggestion.h"
 
 namespace atelier::prompt::jinja {
 namespace {
@@ -204,6 +205,14 @@ const FilterInfo* find_filter(std::string_view name) {
   }();
   const auto found = kByName->find(name);
   return found == kByName->end() ? nullptr : found->second;
+}
+
+std::string unknown_filter(std::string_view name) {
+  std::vector<std::string_view> known;
+  for (const auto filters : {value_filters(), sequence_filters(), text_filters()}) {
+    for (const FilterInfo& filter : filters) known.push_back(filter.name);
+  }
+  return "there is no filter '" + std::string(name) + "'" + suggestion(name, known);
 }
 
 void bind_arguments(std::string_view what, const Signature& signature, Arguments& arguments, Bound& bound) {

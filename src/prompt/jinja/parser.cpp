@@ -1,4 +1,5 @@
 #include "prompt/jinja/parser.h"
+#include "prompt/jinja/suggestion.h"
 
 #include <algorithm>
 #include <utility>
@@ -114,7 +115,9 @@ StatementPtr Parser::parse_statement() {
   if (tag.starts_with("end") || tag == "else" || tag == "elif") {
     fail_here("'" + tag + "' has no block that it could belong to here");
   }
-  fail_here("there is no tag '" + tag + "'");
+  constexpr std::string_view kTags[] = {"if",    "for",   "set",        "macro",      "call",  "filter",   "with",
+                                        "print", "block", "generation", "autoescape", "break", "continue", "raw"};
+  fail_here("there is no tag '" + tag + "'" + suggestion(tag, kTags));
 }
 
 StatementPtr Parser::parse_for() {

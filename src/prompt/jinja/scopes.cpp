@@ -20,6 +20,7 @@
 #include <string>
 #include <utility>
 
+#include "prompt/jinja/builtins.h"
 #include "prompt/jinja/syntax.h"
 #include "prompt/jinja/syntax_walk.h"
 
@@ -292,13 +293,12 @@ class Resolver {
       }
       case ExpressionKind::kFilter: {
         const auto& filter = static_cast<const FilterCall&>(node);
-        if (filter.filter == nullptr && !scope.conditional)
-          fail("there is no filter '" + filter.name + "'", node.offset);
+        if (filter.filter == nullptr && !scope.conditional) fail(unknown_filter(filter.name), node.offset);
         break;
       }
       case ExpressionKind::kTest: {
         const auto& test = static_cast<const TestCall&>(node);
-        if (test.test == nullptr && !scope.conditional) fail("there is no test '" + test.name + "'", node.offset);
+        if (test.test == nullptr && !scope.conditional) fail(unknown_test(test.name), node.offset);
         break;
       }
       case ExpressionKind::kConditional: inside.conditional = true; break;

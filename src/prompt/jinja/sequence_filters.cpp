@@ -216,7 +216,7 @@ Value filter_map(Interpreter& interpreter, const Value& input, Bound&, Arguments
     ValueIterator iterator(input);
     Value item;
     while (iterator.next(item)) {
-      if (filter == nullptr) raise_runtime("there is no filter '" + plain_text(name) + "' for map");
+      if (filter == nullptr) raise_runtime(unknown_filter(plain_text(name)));
       Arguments rest;
       rest.positional.assign(arguments.positional.begin() + 1, arguments.positional.end());
       rest.named = arguments.named;
@@ -274,7 +274,7 @@ Value choose(const Value& input, Arguments& arguments, bool keep, bool by_attrib
       const Value subject = path.get(item);
       bool chosen = false;
       if (has_test) {
-        if (test == nullptr) raise_runtime("there is no test '" + plain_text(name) + "'");
+        if (test == nullptr) raise_runtime(unknown_test(plain_text(name)));
         Arguments rest;
         rest.positional.assign(arguments.positional.begin() + static_cast<std::ptrdiff_t>(first) + 1,
                                arguments.positional.end());

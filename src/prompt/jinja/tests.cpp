@@ -2,6 +2,7 @@
 #include <unordered_map>
 
 #include "prompt/jinja/builtins.h"
+#include "prompt/jinja/suggestion.h"
 
 namespace atelier::prompt::jinja {
 namespace {
@@ -109,6 +110,12 @@ constexpr TestInfo kTests[] = {
 };
 
 }  // namespace
+
+std::string unknown_test(std::string_view name) {
+  std::vector<std::string_view> known;
+  for (const TestInfo& test : kTests) known.push_back(test.name);
+  return "there is no test '" + std::string(name) + "'" + suggestion(name, known);
+}
 
 const TestInfo* find_test(std::string_view name) {
   static const auto* const kByName = [] {
