@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import platform
 import subprocess
 
 import torch
@@ -13,7 +14,8 @@ class Kernels:
     def __init__(self, folder):
         os.makedirs(folder, exist_ok=True)
         library = os.path.join(folder, f"kernels-{os.getpid()}.so")
-        subprocess.run(["cc", "-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-fPIC", "-shared", "-o", library,
+        wide = ["-mprefer-vector-width=512"] if platform.machine() == "x86_64" else []
+        subprocess.run(["cc", "-O3", "-march=native", *wide, "-ffast-math", "-fPIC", "-shared", "-o", library,
                         os.path.join(_HERE, "kernels.c"), os.path.join(_HERE, "matrix.c"), "-lm"], check=True)
         self._library = ctypes.CDLL(library)
         os.unlink(library)

@@ -3,12 +3,14 @@
 // A tile is 16 rows of 64 bytes. A right operand lies in "pairs": tile (block of 16 columns, block of 32 rows) holds rows
 // 2p and 2p+1 of its block interleaved in its row p. Blocks of 32 x 32 results are kept in four tiles.
 // Source of the layout: Intel's Architecture Instruction Set Extensions Programming Reference, chapter AMX, TDPBF16PS.
-#include <immintrin.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __AMX_BF16__
+#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
 
 typedef uint16_t bf16;
 

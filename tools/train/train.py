@@ -3,7 +3,7 @@
     train.py --folder build/train --tokens 100e6                      until so many tokens have been seen
     train.py --folder build/train --tokens 400e6 --deadline 05:10     ... or until that time today (UTC), whichever is first
 
-The learning rate warms up, stays, and falls to nothing over the last fifth: of the tokens, or of the time to the
+The learning rate warms up, stays, and falls to nothing over the last fifth (--decay): of the tokens, or of the time to the
 deadline if that comes first. A run whose rate has not yet begun to fall can be prolonged as one likes; --rewarm goes on
 from one that has ended.
 """
@@ -31,8 +31,6 @@ import torch
 import model
 import shards
 from optimizer import Optimizer
-
-DECAY = 0.2
 
 
 class Workers:
@@ -130,7 +128,7 @@ def rate(args, steps, tokens, started, deadline):
     over = tokens / args.tokens
     if deadline is not None:
         over = max(over, (time.time() - started) / (deadline - started))
-    return min(1.0, (steps + 1) / args.warmup, max(0.0, 1 - over) / DECAY), over
+    return min(1.0, (steps + 1) / args.warmup, max(0.0, 1 - over) / args.decay), over
 
 
 def main():
@@ -145,6 +143,7 @@ def main():
     parser.add_argument("--batch", type=int, default=16384, help="tokens of a step")
     parser.add_argument("--micro", type=int, default=4096, help="tokens of a micro-batch")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--decay", type=float, default=0.2, help="share of the run over which the rate falls")
     parser.add_argument("--warmup", type=int, default=60)
     parser.add_argument("--repetition", type=float, default=0.0,
                         help="share of texts that are repeated random tokens: 0.5 for the first million tokens teaches copying")
