@@ -84,14 +84,14 @@ TEST(EngineConnection, MutatedRequestsNeverCrashALoadedEngine) {
   const std::string good = message.SerializeAsString();
   auto engine = std::make_unique<EngineClient>();
   ASSERT_TRUE(engine->load(kTinyLlama, exact_config()).has_loaded());
-  for (int round = 0; round < 400; ++round) {
+  for (std::uint64_t round = 0; round < 400; ++round) {
     std::string bytes = good;
     for (auto n = 1 + random() % 3; n > 0; --n) bytes[random() % bytes.size()] = static_cast<char>(random());
     wire::ToEngine parsed;
     if (!parsed.ParseFromString(bytes)) continue;
     if (!parsed.has_generate()) continue;
     // A mutated limit may mean for ever.
-    parsed.set_id(static_cast<std::uint64_t>(1000 + round));
+    parsed.set_id(1000 + round);
     parsed.mutable_generate()->mutable_limits()->set_max_tokens(1);
     engine->send(parsed);
   }

@@ -115,8 +115,8 @@ TEST(Embed, ManyInputsAndRequestsGiveWhatEachGivesAlone) {
   ASSERT_TRUE(engine.load(kTinyBert, exact_config(), true).has_loaded());
   std::vector<std::vector<float>> alone;
   for (const std::string& input : kInputs) alone.push_back(rows_of(engine.ask(embed({input}))).rows.at(0));
-  std::vector<std::string> many;
-  for (int i = 0; i < 150; ++i) many.push_back(kInputs[static_cast<std::size_t>(i) % kInputs.size()]);
+  std::vector<std::string> many(150);
+  for (std::size_t i = 0; i < many.size(); ++i) many[i] = kInputs[i % kInputs.size()];
   const Rows rows = rows_of(engine.ask(embed(many)));
   ASSERT_EQ(rows.rows.size(), many.size());
   for (std::size_t i = 0; i < many.size(); ++i) expect_near(rows.rows[i], alone[i % kInputs.size()]);

@@ -8,7 +8,7 @@
 namespace atelier::engine::test {
 
 void load_backends() {
-  static const bool loaded = [] {
+  static const bool kLoaded = [] {
     llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
     const std::string folder = ATELIER_BACKENDS_DIR;
     if (folder.empty())
@@ -18,7 +18,7 @@ void load_backends() {
     llama_backend_init();
     return true;
   }();
-  (void)loaded;
+  (void)kLoaded;
 }
 
 DirectModel::DirectModel(const std::string& path, bool vocabulary_only) {
