@@ -34,6 +34,7 @@ std::unique_ptr<DryPenalty> DryFactory::make(DrySettings settings, std::uint32_t
   }
   if (!last_ || !(settings == last_settings_)) {
     std::vector<const char*> breakers;
+    breakers.reserve(settings.sequence_breakers.size());
     for (const std::string& breaker : settings.sequence_breakers) breakers.push_back(breaker.c_str());
     last_.reset(llama_sampler_init_dry(vocab_, settings.multiplier, settings.base, settings.allowed_length,
                                        settings.last_n, breakers.data(), breakers.size()));
