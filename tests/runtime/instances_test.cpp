@@ -17,7 +17,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using ::testing::SizeIs;
 
 bool alive(int pid) { return kill(pid, 0) == 0; }  // a zombie counts as alive

@@ -55,7 +55,7 @@ TEST(Leaks, FiftyLoadsAndEndsLeaveNothing) {
   Engines engines;
   const auto first = engines.loaded("first", R"({"generate": {"steps": [{"text": "x", "times": "forever"}]}})");
   const auto second = engines.loaded("second", R"({"ignore_end": true})");
-  const auto generation = generate(*first, prompt("x"));
+  [[maybe_unused]] const auto generation = generate(*first, prompt("x"));
   const int pids[2] = {first->info().pid, second->info().pid};
   if (write(pipe, pids, sizeof pids) != sizeof pids) _exit(1);
   engines.loop.run_until([] { return false; });
