@@ -229,12 +229,12 @@ int render_model(const RenderOptions& options) {
   if (!now) return complain(now.error().message);
   const auto model = find_model(options.model);
   if (!model) return complain(model.error().message);
-  const auto chat_template = predict::compile_chat_template(**model);
-  if (!chat_template) return complain(chat_template.error().message);
   json::Object& body = *input->if_object();
   body.erase("response_format");  // shapes the answer, not the prompt
   const auto call = api::openai::decode_chat(body);
   if (!call) return complain(call.error().message);
+  const auto chat_template = predict::compile_chat_template(**model, predict::template_use(call->request));
+  if (!chat_template) return complain(chat_template.error().message);
   prompt::RenderRequest request =
       predict::chat_prompt(call->request, chat_template->capabilities(), **model, true).conversation;
   request.now = *now;

@@ -1,5 +1,6 @@
 #include "predict/chat_prompt.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -50,6 +51,14 @@ void add_reasoning_variables(json::Object& variables, ReasoningEffort effort,
   if (!capabilities.thinking_variable.empty()) {
     set_default(variables, capabilities.thinking_variable, effort != ReasoningEffort::kOff);
   }
+}
+
+TemplateUse template_use(const ChatRequest& request) {
+  const bool shown = !request.tool_use.tools.empty() && request.tool_use.choice != ToolChoice::kNone;
+  const bool called = std::ranges::any_of(request.messages, [](const prompt::Message& message) {
+    return !message.tool_calls.empty() || message.role == "tool";
+  });
+  return shown || called ? TemplateUse::kTools : TemplateUse::kChat;
 }
 
 ChatPrompt chat_prompt(const ChatRequest& request, const prompt::TemplateCapabilities& capabilities,

@@ -4,6 +4,7 @@
 
 #include "models/model_entry.h"
 #include "predict/answer_reader.h"
+#include "predict/model_service.h"
 #include "predict/request.h"
 #include "prompt/capabilities.h"
 #include "prompt/chat.h"
@@ -14,6 +15,9 @@ struct ChatPrompt {
   prompt::RenderRequest conversation;
   AnswerFormat answer;  // but for what only the rendered prompt says
 };
+
+// The template for this request: the one for tools where tools are shown or were called.
+TemplateUse template_use(const ChatRequest& request);
 
 ChatPrompt chat_prompt(const ChatRequest& request, const prompt::TemplateCapabilities& capabilities,
                        const models::ModelEntry& entry, bool separate_reasoning);

@@ -88,8 +88,16 @@ prompt::SpecialTokens special_tokens(const models::ModelEntry& entry) {
 }
 
 // The Jinja text of the model's prompts; empty where it has none.
-std::string template_source(const models::ModelEntry& entry) {
-  if (!entry.defaults.manual_prompt) return entry.chat_template;
+std::string template_source(const models::ModelEntry& entry, TemplateUse use) {
+  if (!entry.defaults.manual_prompt) {
+    // A template that somebody set for the model is meant for everything.
+    if (use == TemplateUse::kTools && !entry.defaults.chat_template) {
+      for (const auto& [name, source] : entry.named_templates) {
+        if (name == "tool_use") return source;
+      }
+    }
+    return entry.chat_template;
+  }
   const models::ManualPrompt& texts = *entry.defaults.manual_prompt;
   return prompt::manual_template_source({.before_system = texts.before_system,
                                          .after_system = texts.after_system,
@@ -339,14 +347,15 @@ awaitable<Result<AcquiredModel>> ModelService::acquire(std::string model, ModelK
 
 // ---------------------------------------------------------------- templates
 
-const ModelService::CompiledTemplate& ModelService::compiled_template(const models::ModelEntry& entry) {
-  CompiledTemplate& cached = templates_[entry.variant_key()];
-  const std::string source = template_source(entry);
+const ModelService::CompiledTemplate& ModelService::compiled_template(const models::ModelEntry& entry,
+                                                                      TemplateUse use) {
+  CompiledTemplate& cached = templates_[entry.variant_key() + (use == TemplateUse::kTools ? "#tool_use" : "")];
+  const std::string source = template_source(entry, use);
   const bool fresh = (cached.compiled || cached.error) && cached.source == source;
   if (fresh) return cached;
   cached = CompiledTemplate{source, nullptr, std::nullopt};
   if (source.empty()) log::warn("'{}' has no chat template; ChatML is used for it", entry.key);
-  auto compiled = compile_chat_template(entry);
+  auto compiled = compile_chat_template(entry, use);
   if (!compiled) {
     cached.error =
         Error{ErrorCode::kInvalidRequest,
@@ -360,20 +369,21 @@ const ModelService::CompiledTemplate& ModelService::compiled_template(const mode
   return cached;
 }
 
-Result<prompt::ChatTemplate> compile_chat_template(const models::ModelEntry& entry) {
-  std::string source = template_source(entry);
+Result<prompt::ChatTemplate> compile_chat_template(const models::ModelEntry& entry, TemplateUse use) {
+  std::string source = template_source(entry, use);
   if (source.empty()) return prompt::ChatTemplate::chatml(special_tokens(entry));
   return prompt::ChatTemplate::compile(std::move(source), special_tokens(entry));
 }
 
 bool trained_for_tool_use(const models::ModelEntry& entry) {
   if (entry.type == models::ModelType::kEmbedding || entry.chat_template.empty()) return false;
-  const auto compiled = compile_chat_template(entry);
+  const auto compiled = compile_chat_template(entry, TemplateUse::kTools);
   return compiled && compiled->capabilities().native_tool_format != nullptr;
 }
 
-Result<std::shared_ptr<const prompt::ChatTemplate>> ModelService::chat_template(const models::ModelEntry& entry) {
-  const CompiledTemplate& cached = compiled_template(entry);
+Result<std::shared_ptr<const prompt::ChatTemplate>> ModelService::chat_template(const models::ModelEntry& entry,
+                                                                                TemplateUse use) {
+  const CompiledTemplate& cached = compiled_template(entry, use);
   if (cached.error) return std::unexpected(*cached.error);
   return cached.compiled;
 }

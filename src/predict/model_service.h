@@ -87,13 +87,17 @@ struct LoadObserver {
   std::function<void(const std::string& model_key, double fraction)> progress;
 };
 
+// Some models ship a second template, named tool_use, for requests with tools (Hermes, Command R).
+enum class TemplateUse { kChat, kTools };
+
 // Whether the model's own chat template takes tools: what the catalog asks once for each file
 // (models::CatalogOptions::trained_for_tool_use). Any thread.
 bool trained_for_tool_use(const models::ModelEntry& entry);
 
 // The template that a model's prompts are made with: the user's, else model.yaml's (either may be a manual one), else the
 // file's own, else ChatML. Costs some milliseconds; ModelService::chat_template remembers what it gave. Any thread.
-Result<prompt::ChatTemplate> compile_chat_template(const models::ModelEntry& entry);
+Result<prompt::ChatTemplate> compile_chat_template(const models::ModelEntry& entry,
+                                                   TemplateUse use = TemplateUse::kChat);
 
 class ModelService {
  public:
@@ -121,7 +125,8 @@ class ModelService {
   boost::asio::awaitable<Result<EmbeddingResult>> embed(EmbeddingRequest request, std::stop_token stop);
 
   // The model's own chat template, or ChatML where it has none; compiled once per file.
-  Result<std::shared_ptr<const prompt::ChatTemplate>> chat_template(const models::ModelEntry& entry);
+  Result<std::shared_ptr<const prompt::ChatTemplate>> chat_template(const models::ModelEntry& entry,
+                                                                    TemplateUse use = TemplateUse::kChat);
 
  private:
   boost::asio::awaitable<std::shared_ptr<const models::CatalogSnapshot>> catalog();
@@ -138,7 +143,7 @@ class ModelService {
     std::shared_ptr<const prompt::ChatTemplate> compiled;  // null where it does not compile
     std::optional<Error> error;
   };
-  const CompiledTemplate& compiled_template(const models::ModelEntry& entry);
+  const CompiledTemplate& compiled_template(const models::ModelEntry& entry, TemplateUse use);
 
   models::Catalog& catalog_;
   runtime::Instances& instances_;

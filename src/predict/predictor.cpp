@@ -289,7 +289,7 @@ awaitable<Result<void>> run_chat(std::shared_ptr<Work> work, ModelService& model
                                  ChatRequest request) {
   const Result<AcquiredModel> model = co_await acquire(work, models, request.model, request.options.ttl);
   if (!model) co_return std::unexpected(model.error());
-  const auto chat_template = models.chat_template(*model->entry);
+  const auto chat_template = models.chat_template(*model->entry, template_use(request));
   if (!chat_template) co_return std::unexpected(chat_template.error());
 
   if (std::ranges::any_of(request.messages, prompt::has_image)) {

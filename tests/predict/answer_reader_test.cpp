@@ -167,6 +167,26 @@ TEST(ReasoningVariables, FollowTheTemplate) {
   EXPECT_EQ(json::dump(given), R"({"enable_thinking":true})");
 }
 
+TEST(ChatPrompt, ASecondTemplateIsForTools) {
+  models::ModelEntry entry;
+  entry.chat_template = "plain {{ messages[0].content }}";
+  entry.named_templates = {{"rag", "no"}, {"tool_use", "tools {{ messages[0].content }}"}};
+  EXPECT_EQ(compile_chat_template(entry)->source(), entry.chat_template);
+  EXPECT_EQ(compile_chat_template(entry, TemplateUse::kTools)->source(), entry.named_templates[1].second);
+  entry.defaults.chat_template = entry.chat_template;  // set by somebody: it is for everything
+  EXPECT_EQ(compile_chat_template(entry, TemplateUse::kTools)->source(), entry.chat_template);
+
+  ChatRequest request;
+  request.messages.push_back({.role = "user", .content = {{"hi"}}});
+  EXPECT_EQ(template_use(request), TemplateUse::kChat);
+  request.tool_use.tools.emplace_back(json::Object());
+  EXPECT_EQ(template_use(request), TemplateUse::kTools);
+  request.tool_use.choice = ToolChoice::kNone;
+  EXPECT_EQ(template_use(request), TemplateUse::kChat);
+  request.messages.push_back({.role = "tool", .content = {{"5"}}});
+  EXPECT_EQ(template_use(request), TemplateUse::kTools);
+}
+
 TEST(ChatPrompt, ToolChoice) {
   const auto chat = prompt::ChatTemplate::chatml();
   ChatRequest request;
