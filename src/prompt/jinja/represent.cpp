@@ -61,32 +61,32 @@ void append_range(TextBuilder& out, const RangeObject& range, Provenance structu
 }
 
 void append_other(TextBuilder& out, const Value& value) {
-  constexpr Provenance structure = Provenance::kTemplate;
+  constexpr Provenance kStructure = Provenance::kTemplate;
   switch (value.kind()) {
     case Kind::kMacro: {
       const std::string& name = value.as<MacroObject>().body.name;
-      out.append(name.empty() ? "<Macro anonymous>" : "<Macro '" + name + "'>", structure);
+      out.append(name.empty() ? "<Macro anonymous>" : "<Macro '" + name + "'>", kStructure);
       return;
     }
     case Kind::kLoop: {
       auto& loop = value.as<LoopObject>();
       out.append("<LoopContext " + std::to_string(loop.index0 + 1) + "/" + std::to_string(loop.length()) + ">",
-                 structure);
+                 kStructure);
       return;
     }
     case Kind::kNamespace:
       check_stack();
       charge_steps(8);
-      out.append("<Namespace ", structure);
-      append_dict(out, value.as<NamespaceObject>().attributes, structure);
-      out.append('>', structure);
+      out.append("<Namespace ", kStructure);
+      append_dict(out, value.as<NamespaceObject>().attributes, kStructure);
+      out.append('>', kStructure);
       return;
     case Kind::kFunction:
-      out.append("<function " + std::string(value.as<FunctionObject>().name) + ">", structure);
+      out.append("<function " + std::string(value.as<FunctionObject>().name) + ">", kStructure);
       return;
     default:
       // Python prints an address here, which no template can mean.
-      out.append("<" + std::string(type_name(value)) + " object>", structure);
+      out.append("<" + std::string(type_name(value)) + " object>", kStructure);
       return;
   }
 }

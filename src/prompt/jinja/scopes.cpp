@@ -223,6 +223,7 @@ class Resolver {
     statements(program_.body, scope);
     program_.scope = plan(symbols);
     program_.slot_count = root.slots.size();
+    root_symbols_ = nullptr;
   }
 
  private:
