@@ -10,7 +10,6 @@
 
 namespace {
 
-using atelier::prompt::Provenance;
 namespace jinja = atelier::prompt::jinja;
 namespace json = atelier::json;
 
@@ -22,8 +21,8 @@ constexpr std::string_view kVariables = R"({
 })";
 
 const json::Value& default_variables() {
-  static const json::Value value = *json::parse(kVariables);
-  return value;
+  static const json::Value kParsed = *json::parse(kVariables);
+  return kParsed;
 }
 
 void check_runs(const jinja::RenderedText& rendered) {
