@@ -16,10 +16,10 @@
 namespace atelier::app {
 
 struct Settings {
-  std::filesystem::path models_folder;     // "downloadsFolder"; $ATELIER_HOME/models where absent
-  predict::ModelSettings models;           // "jit", "jit_auto_unload", "jit_ttl_seconds", "separate_reasoning", "guardrails"
-  bool jit_single = true;                  // "jit_single"
-  std::uint32_t max_queue = 512;           // "max_queue"
+  std::filesystem::path models_folder;  // "downloadsFolder"; $ATELIER_HOME/models where absent
+  predict::ModelSettings models;  // "jit", "jit_auto_unload", "jit_ttl_seconds", "separate_reasoning", "guardrails"
+  bool jit_single = true;         // "jit_single"
+  std::uint32_t max_queue = 512;  // "max_queue"
   std::vector<std::string> allowed_hosts;  // "allowed_hosts": names this server is reached by, beside localhost
 
   // Defaults where there is no file. A file that is not what it should be is an error that names the key.

@@ -19,17 +19,16 @@ struct FilterInfo;
 struct TestInfo;
 
 // Every method of Python's types that a template may call.
+// clang-format off: it finds no layout of the list that it would leave alone.
 #define ATELIER_JINJA_METHODS(X)                                                                                      \
-  X(capitalize)                                                                                                       \
-  X(casefold)                                                                                                         \
-  X(center) X(count) X(endswith) X(expandtabs) X(find) X(format) X(format_map) X(index) X(isalnum) X(isalpha)         \
-      X(isascii) X(isdecimal) X(isdigit) X(isidentifier) X(islower) X(isnumeric) X(isprintable) X(isspace) X(istitle) \
-          X(isupper) X(join) X(ljust) X(lower) X(lstrip) X(partition) X(removeprefix) X(removesuffix) X(replace)      \
-              X(rfind) X(rindex) X(rjust) X(rpartition) X(rsplit) X(rstrip) X(split) X(splitlines) X(startswith)      \
-                  X(strip) X(swapcase) X(title) X(upper) X(zfill) X(items) X(keys) X(values) X(get) X(copy)           \
-                      X(bit_length) X(bit_count) X(conjugate) X(is_integer) X(cycle) X(changed) X(next) X(reset)      \
-                          X(append) X(clear) X(extend) X(insert) X(pop) X(popitem) X(remove) X(reverse) X(setdefault) \
-                              X(sort) X(update)
+  X(capitalize) X(casefold) X(center) X(count) X(endswith) X(expandtabs) X(find) X(format) X(format_map) X(index)     \
+  X(isalnum) X(isalpha) X(isascii) X(isdecimal) X(isdigit) X(isidentifier) X(islower) X(isnumeric) X(isprintable)     \
+  X(isspace) X(istitle) X(isupper) X(join) X(ljust) X(lower) X(lstrip) X(partition) X(removeprefix) X(removesuffix)   \
+  X(replace) X(rfind) X(rindex) X(rjust) X(rpartition) X(rsplit) X(rstrip) X(split) X(splitlines) X(startswith)       \
+  X(strip) X(swapcase) X(title) X(upper) X(zfill) X(items) X(keys) X(values) X(get) X(copy) X(bit_length)             \
+  X(bit_count) X(conjugate) X(is_integer) X(cycle) X(changed) X(next) X(reset) X(append) X(clear) X(extend)           \
+  X(insert) X(pop) X(popitem) X(remove) X(reverse) X(setdefault) X(sort) X(update)
+// clang-format on
 
 enum class Method : std::uint8_t {
   kNone,
