@@ -20,7 +20,7 @@ void require(bool holds) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2 || size > 4096) return 0;
   const auto formats = tool_formats();
-  static const atelier::json::Array tools =
+  static const atelier::json::Array kTools =
       *atelier::json::parse(
            R"([{"type":"function","function":{"name":"get_weather","parameters":{"type":"object","properties":{
           "city":{"type":"string"},"days":{"type":"integer"}}}}}])")
@@ -31,7 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   format.starts_in_reasoning = (data[1] & 2) != 0;
   format.separate_reasoning = (data[1] & 4) == 0;
   format.continues_message = (data[1] & 8) != 0;
-  format.tools = tools;
+  format.tools = kTools;
   const bool complete = (data[1] & 16) != 0;
 
   std::vector<OutputPiece> pieces;
