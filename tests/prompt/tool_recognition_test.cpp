@@ -12,8 +12,6 @@ namespace {
 
 using testing::EndsWith;
 using testing::HasSubstr;
-using testing::Not;
-using testing::StartsWith;
 
 struct Family {
   std::string format;             // what must be found
@@ -158,7 +156,7 @@ TEST(Recognition, FromInstructionsWhereTheTemplateWritesNoCalls) {
 
 TEST(Recognition, AnUnknownFormatMeansTheDefaultOne) {
   const auto chat = ChatTemplate::chatml();
-  const TemplateCapabilities can = chat.capabilities();
+  const TemplateCapabilities& can = chat.capabilities();
   EXPECT_EQ(can.native_tool_format, nullptr);
   EXPECT_EQ(can.tool_format().name, "default");
   RenderRequest request;
