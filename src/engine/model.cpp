@@ -2,6 +2,7 @@
 
 #include <llama.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string>
 
@@ -18,6 +19,16 @@ Model::~Model() = default;
 
 Result<std::unique_ptr<Model>> Model::load(const wire::Load& load, const Hooks& hooks) {
   return ModelLoader(load, hooks).run();
+}
+
+CellCache::Limits Model::cell_limits() const {
+  CellCache::Limits limits;
+  limits.cells = kv_cells_;
+  limits.running_sequences = max_sequences_;
+  limits.kept_sequences = kept_sequences_;
+  limits.reuse = reuse_;
+  limits.window = static_cast<std::size_t>(std::max(0, llama_model_n_swa(model_.get())));
+  return limits;
 }
 
 namespace {

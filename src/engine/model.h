@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "engine/cell_cache.h"
 #include "engine/vocabulary.h"
 
 struct llama_context;
@@ -57,8 +58,11 @@ class Model {
   std::uint32_t context_length() const { return context_length_; }
   std::uint32_t kv_cells() const { return kv_cells_; }
   std::uint32_t parallel() const { return parallel_; }
-  // Sequences that may have cells at once: more than run, because paused ones keep theirs.
+  // Predictions that may have cells at once: more than run, because paused ones keep theirs. For embeddings the
+  // inputs of one batch.
   std::uint32_t max_sequences() const { return max_sequences_; }
+  // What the cache of cells may do with this model.
+  CellCache::Limits cell_limits() const;
   std::uint32_t batch_size() const { return batch_size_; }
   // Positions of one batch that may give logits.
   std::uint32_t max_outputs() const { return max_outputs_; }
@@ -85,6 +89,8 @@ class Model {
   std::uint32_t kv_cells_ = 0;
   std::uint32_t parallel_ = 0;
   std::uint32_t max_sequences_ = 0;
+  std::uint32_t kept_sequences_ = 0;
+  Reuse reuse_ = Reuse::kOff;
   std::uint32_t batch_size_ = 0;
   std::uint32_t max_outputs_ = 0;
   std::uint32_t embedding_dimensions_ = 0;

@@ -30,6 +30,12 @@ constexpr std::uint32_t kMaxContext = 1U << 26;
 constexpr std::uint32_t kPromptLogprobRows = 32;
 // Inputs embedded in one batch.
 constexpr std::uint32_t kEmbeddingSequences = 32;
+// The library's own limit, for running and kept sequences together.
+constexpr std::uint32_t kMaxSequences = 256;
+// Paused predictions that keep their cells, at most.
+constexpr std::uint32_t kMaxPaused = 32;
+// The library reserves a row of logits for every sequence, kept ones too. So much memory is spent on that.
+constexpr std::uint64_t kKeptRowBytes = std::uint64_t{32} * 1024 * 1024;
 
 // What the library can keep its cache in.
 constexpr ggml_type kCacheTypes[] = {GGML_TYPE_F32,  GGML_TYPE_F16,  GGML_TYPE_BF16, GGML_TYPE_Q8_0,  GGML_TYPE_Q4_0,
@@ -171,6 +177,7 @@ Result<void> ModelLoader::check_settings() {
   if (config_.micro_batch_size() == 0) config_.set_micro_batch_size(kDefaultBatch);
   config_.set_micro_batch_size(std::min(config_.micro_batch_size(), config_.eval_batch_size()));
   if (!config_.has_use_mmap()) config_.set_use_mmap(true);
+  if (!config_.has_prefix_cache()) config_.set_prefix_cache(true);
   if (!config_.has_offload_kv_cache_to_gpu()) config_.set_offload_kv_cache_to_gpu(true);
   has_gpu_ = have_gpu();
   if (config_.has_seed()) out_->default_seed_ = config_.seed();
@@ -338,16 +345,32 @@ void ModelLoader::choose_threads() {
   if (config_.batch_threads() == 0) config_.set_batch_threads(config_.threads());
 }
 
-Result<void> ModelLoader::plan() {
+// Paused sequences keep their cells and leave their place to others, so there are more sequences than run.
+// Recurrent models keep a whole state for each sequence, which is much.
+void ModelLoader::choose_sequences() {
   const llama_model* model = out_->model_.get();
-  choose_threads();
   const bool one_state_each = llama_model_is_recurrent(model) || llama_model_is_hybrid(model);
-  // Paused sequences keep their cells and leave their place to others, so there are more sequences than run.
-  // Recurrent models keep a whole state for each, which is too much to keep for that.
+  const std::uint32_t parallel = config_.parallel();
   out_->max_sequences_ = load_.embedding() ? kEmbeddingSequences
-                         : one_state_each  ? config_.parallel()
-                                           : 2 * config_.parallel();
-  out_->max_outputs_ = out_->max_sequences_ + kPromptLogprobRows;
+                         : one_state_each  ? parallel
+                                           : parallel + std::min(parallel, kMaxPaused);
+  if (!load_.embedding() && config_.prefix_cache()) {
+    const auto row_bytes =
+        std::uint64_t{4} * static_cast<std::uint64_t>(std::max(1, llama_vocab_n_tokens(llama_model_get_vocab(model))));
+    const auto kept =
+        static_cast<std::uint32_t>(std::clamp<std::uint64_t>(kKeptRowBytes / row_bytes, 8, kMaxSequences));
+    // A batch has a place for each.
+    const std::uint32_t most = std::min(kMaxSequences, config_.eval_batch_size()) - out_->max_sequences_;
+    out_->kept_sequences_ = std::min(one_state_each ? parallel : kept, most);
+    out_->reuse_ = one_state_each ? Reuse::kWhole : Reuse::kAnywhere;
+  }
+  out_->max_outputs_ =
+      out_->max_sequences_ + std::max(load_.embedding() ? 0 : kPromptLogprobRows, out_->kept_sequences_);
+}
+
+Result<void> ModelLoader::plan() {
+  choose_threads();
+  choose_sequences();
 
   LoadWishes wishes;
   wishes.context_length = config_.context_length();
@@ -380,7 +403,7 @@ llama_context_params ModelLoader::context_params() const {
   params.n_ctx = config_.kv_cells();
   params.n_batch = config_.eval_batch_size();
   params.n_ubatch = config_.micro_batch_size();
-  params.n_seq_max = out_->max_sequences_;
+  params.n_seq_max = out_->max_sequences_ + out_->kept_sequences_;
   // Bounds the library's buffers for logits, which at 128k tokens of vocabulary are half a megabyte a row.
   params.n_outputs_max = load_.embedding() ? 0 : std::min(out_->max_outputs_, params.n_batch);
   params.n_threads = static_cast<std::int32_t>(config_.threads());
@@ -391,7 +414,8 @@ llama_context_params ModelLoader::context_params() const {
   params.type_v = v_type_;
   params.offload_kqv = config_.offload_kv_cache_to_gpu();
   params.kv_unified = true;
-  params.swa_full = false;
+  // Kept prefixes hold cells behind the window, so a cache of the windows alone could run out of them.
+  params.swa_full = out_->kept_sequences_ > 0;
   params.no_perf = true;
   params.embeddings = load_.embedding();
   switch (config_.flash_attention()) {
@@ -457,7 +481,7 @@ Result<void> ModelLoader::make_context() {
   out_->batch_size_ = llama_n_batch(context);
   config_.set_eval_batch_size(llama_n_batch(context));
   config_.set_micro_batch_size(llama_n_ubatch(context));
-  ENGINE_INVARIANT(llama_n_seq_max(context) >= out_->max_sequences_);
+  ENGINE_INVARIANT(llama_n_seq_max(context) >= out_->max_sequences_ + out_->kept_sequences_);
   if (load_.embedding()) {
     const auto kind = llama_pooling_type(context);
     out_->embedding_dimensions_ = kind == LLAMA_POOLING_TYPE_RANK
@@ -477,20 +501,26 @@ Result<void> ModelLoader::make_context() {
   return {};
 }
 
-// One token through all layers: brings the weights into memory and lets the library build what it builds once,
-// so that the first request does not pay for it.
+// Two tokens through all layers: brings the weights into memory and lets the library build what it builds once,
+// so that the first request does not pay for it; and shows whether a sequence can be cut.
 void ModelLoader::warm_up() {
   llama_context* context = out_->context_.get();
   const llama_vocab* vocab = llama_model_get_vocab(out_->model_.get());
-  llama_token token = llama_vocab_bos(vocab);
-  if (!out_->vocabulary_->contains(token)) token = 0;
-  llama_batch batch = llama_batch_get_one(&token, 1);
+  const llama_token bos = llama_vocab_bos(vocab);
+  llama_token tokens[2] = {};
+  if (out_->vocabulary_->contains(bos)) tokens[0] = tokens[1] = bos;
+  llama_batch batch = llama_batch_get_one(tokens, 2);
   llama_memory_t memory = llama_get_memory(context);
   // A failure here is no failure of the load; a request would tell.
   const std::int32_t result = memory == nullptr ? llama_encode(context, batch) : llama_decode(context, batch);
   if (result < 0 && hooks_.warn) hooks_.warn(fmt::format("The first run of the model failed with {}", result));
   llama_synchronize(context);
-  if (memory != nullptr) llama_memory_clear(memory, true);
+  if (memory == nullptr) return;
+  // Whatever kind of memory it is: what cannot give up its last token cannot be cut.
+  if (out_->reuse_ == Reuse::kAnywhere && result == 0 && !llama_memory_seq_rm(memory, 0, 1, -1)) {
+    out_->reuse_ = Reuse::kWhole;
+  }
+  llama_memory_clear(memory, true);
 }
 
 }  // namespace atelier::engine

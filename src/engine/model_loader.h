@@ -24,6 +24,7 @@ class ModelLoader {
   Result<void> check_file();
   Result<void> load_weights();
   void choose_threads();
+  void choose_sequences();
   Result<void> plan();
   Result<void> make_context();
   Result<void> check_abilities();

@@ -57,6 +57,19 @@ std::size_t Prediction::room() const {
   return static_cast<std::size_t>(std::min<std::uint64_t>(context, request_.max_tokens - predicted_));
 }
 
+void Prediction::add_computed(std::size_t count) {
+  computed_ += count;
+  most_computed_ = std::max(most_computed_, computed_);
+}
+
+void Prediction::note_adopted(std::size_t length) {
+  // What it finds again of its own is no gain.
+  const std::size_t new_to_it = std::min(length, prompt_tokens());
+  if (new_to_it > most_computed_) reused_ += new_to_it - most_computed_;
+  computed_ = length;
+  most_computed_ = std::max(most_computed_, computed_);
+}
+
 bool Prediction::sample(std::span<float> logits) {
   sampler_.adjust(logits);
   const auto token = sampler_.choose(logits);
@@ -68,8 +81,8 @@ bool Prediction::sample(std::span<float> logits) {
   return true;
 }
 
-std::optional<EndReason> Prediction::absorb(wire::Delta& delta) {
-  last_token_ = Clock::now();
+std::optional<EndReason> Prediction::absorb(Clock::time_point now, wire::Delta& delta) {
+  last_token_ = now;
   if (predicted_ == 0) first_token_ = last_token_;
   ++predicted_;
   if (!request_.ignore_end_tokens && vocabulary_.is_end(sampled_)) {
@@ -139,14 +152,14 @@ void Prediction::append_prompt_piece(std::int32_t token, const TokenLogProbabili
   if (logprobs != nullptr) set_logprobs(vocabulary_, *logprobs, out);
 }
 
-void Prediction::fill_done(EndReason reason, wire::Done& done) const {
+void Prediction::fill_done(EndReason reason, Clock::time_point now, wire::Done& done) const {
   done.set_reason(wire_reason(reason));
   if (reason == EndReason::kStopString && text_.stop_string()) done.set_stop_string(*text_.stop_string());
   if (reason == EndReason::kEndToken && end_token_) done.set_end_token(*end_token_);
   done.set_prompt_tokens(prompt_tokens());
+  done.set_cached_tokens(reused_);
   done.set_predicted_tokens(predicted_);
   done.set_seed(sampler_.seed());
-  const auto now = Clock::now();
   done.set_queue_seconds(seconds(request_.arrival, has_started() ? started_ : now));
   if (has_started()) done.set_prompt_seconds(seconds(started_, predicted_ > 0 ? first_token_ : now));
   done.set_generation_seconds(seconds(first_token_, last_token_));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/answer_text.h"
+#include "engine/prefix_tree.h"
 #include "engine/sampler.h"
 #include "engine/vocabulary.h"
 
@@ -42,8 +43,6 @@ enum class EndReason { kEndToken, kStopString, kMaxTokens, kContextLength, kCanc
 
 class Prediction {
  public:
-  static constexpr std::int32_t kNoSequence = -1;
-
   Prediction(GenerateRequest request, const Vocabulary& vocabulary, std::unique_ptr<DryPenalty> dry,
              std::uint32_t context_length);
 
@@ -58,12 +57,18 @@ class Prediction {
   std::size_t pending() const { return tokens_.size() - computed_; }
   bool is_decoding() const { return pending() == 1 && computed_ >= prompt_tokens(); }
   bool has_answered() const { return predicted_ > 0; }
-  void add_computed(std::size_t count) { computed_ += count; }
-  // The cells were taken away; everything is to be computed again.
+  void add_computed(std::size_t count);
+  // The first `length` tokens have cells now, without work.
+  void note_adopted(std::size_t length);
+  // The cells were taken away; everything is to be computed again, or found again.
   void lose_cells() { computed_ = 0; }
+  // Prompt tokens that needed no work.
+  std::size_t reused() const { return reused_; }
   // Tokens that may yet be added.
   std::size_t room() const;
 
+  // A prompt whose every position's logits are wanted must be computed, whatever is there.
+  bool may_adopt() const { return !wants_prompt_logprobs(); }
   bool wants_prompt_logprobs() const { return request_.prompt_logprobs && prompt_reported_ < prompt_tokens(); }
   // The logits of the prompt's token at `position` (they speak of the one behind it).
   void report_prompt(std::size_t position, std::span<const float> logits, wire::Delta& delta);
@@ -72,17 +77,18 @@ class Prediction {
   // False where no token can come.
   bool sample(std::span<float> logits);
   // Takes the sampled token in: pieces that may leave go into `delta`; an answer when the prediction ends.
-  std::optional<EndReason> absorb(wire::Delta& delta);
+  std::optional<EndReason> absorb(Clock::time_point now, wire::Delta& delta);
   // What was held back, when it ends for another reason.
   void flush(wire::Delta& delta);
 
   void note_started(Clock::time_point now) { started_ = now; }
   bool has_started() const { return started_ != Clock::time_point{}; }
-  void fill_done(EndReason reason, wire::Done& done) const;
+  void fill_done(EndReason reason, Clock::time_point now, wire::Done& done) const;
 
   // The scheduler's own notes.
-  std::int32_t sequence = kNoSequence;
+  SequenceId sequence = kNoSequence;
   bool paused = false;
+  std::size_t awaited = 0;        // tokens that another prediction is computing for both; 0: it waits for nobody
   std::uint64_t admitted_as = 0;  // a running number; the latest is preempted first
 
  private:
@@ -94,6 +100,8 @@ class Prediction {
   std::uint32_t context_length_;
   std::vector<std::int32_t> tokens_;
   std::size_t computed_ = 0;
+  std::size_t most_computed_ = 0;  // before cells were lost
+  std::size_t reused_ = 0;
   std::uint64_t predicted_ = 0;
   Sampler sampler_;
   AnswerText text_;

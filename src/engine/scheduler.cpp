@@ -22,6 +22,16 @@ constexpr std::size_t kBesideRunningOnGpu = 512;
 // Cells that an admitted prediction should find beyond its prompt. Less only delays the latest when cells run out.
 constexpr std::size_t kGrowthRoom = 128;
 
+// A shared beginning that somebody is computing is waited for where it saves at least so many tokens: waiting
+// costs a step or more.
+constexpr std::size_t kWorthWaiting = 32;
+
+// How many tokens both begin with, of those that `later` may take over.
+std::size_t shared_tokens(const Prediction& later, const Prediction& earlier) {
+  const auto usable = std::span(later.tokens()).first(later.tokens().size() - 1);
+  return common_prefix(usable, earlier.tokens());
+}
+
 }  // namespace
 
 void Scheduler::BatchDeleter::operator()(llama_batch* batch) const {
@@ -29,12 +39,17 @@ void Scheduler::BatchDeleter::operator()(llama_batch* batch) const {
   delete batch;
 }
 
-Scheduler::Scheduler(Model& model, Send send)
+Scheduler::Scheduler(Model& model, Send send, Seams seams)
     : model_(model),
       send_(std::move(send)),
+      seams_(std::move(seams)),
       dry_(model.vocabulary().library_vocab()),
+      cells_(llama_get_memory(model.context()), model.cell_limits()),
       batch_(new llama_batch(llama_batch_init(static_cast<std::int32_t>(model.batch_size()), 0, 1))) {
   ENGINE_INVARIANT(model_.context() != nullptr);
+  if (!seams_.now) seams_.now = [] { return Clock::now(); };
+  if (!seams_.decode)
+    seams_.decode = [](llama_context* context, const llama_batch& batch) { return llama_decode(context, batch); };
 }
 
 Scheduler::~Scheduler() = default;
@@ -91,7 +106,9 @@ void Scheduler::enqueue(std::unique_ptr<Prediction> prediction, bool at_front) {
 void Scheduler::set_paused(std::uint64_t id, bool paused) {
   for (Predictions* list : {&active_, &waiting_}) {
     for (auto& prediction : *list) {
-      if (prediction->id() == id) prediction->paused = paused;
+      if (prediction->id() != id) continue;
+      prediction->paused = paused;
+      prediction->awaited = 0;
     }
   }
 }
@@ -103,7 +120,7 @@ bool Scheduler::cancel(std::uint64_t id) {
     waiting_.erase(it);
     wire::FromEngine message;
     message.set_id(id);
-    prediction->fill_done(EndReason::kCancelled, *message.mutable_done());
+    prediction->fill_done(EndReason::kCancelled, seams_.now(), *message.mutable_done());
     send_(message);
     return true;
   }
@@ -122,12 +139,6 @@ void Scheduler::cancel_all() {
 
 // ---------------------------------------------------------------- admission
 
-std::size_t Scheduler::used_cells() const {
-  std::size_t used = 0;
-  for (const auto& prediction : active_) used += prediction->computed();
-  return used;
-}
-
 std::size_t Scheduler::running() const {
   return static_cast<std::size_t>(
       std::count_if(active_.begin(), active_.end(), [](const auto& p) { return !p->paused; }));
@@ -137,16 +148,45 @@ std::size_t Scheduler::reservation(const Prediction& prediction) {
   return prediction.tokens().size() + std::min(prediction.room(), kGrowthRoom);
 }
 
-bool Scheduler::fits(const Prediction& candidate, Beside beside) const {
-  std::size_t reserved = reservation(candidate);
+// Tokens that it could take over from prompts that are being computed.
+std::size_t Scheduler::in_flight_for(const Prediction& candidate) const {
+  std::size_t most = 0;
+  if (cells_.reuse() != Reuse::kAnywhere || !candidate.may_adopt()) return most;
+  for (const auto& prediction : active_) {
+    if (!prediction->paused && !prediction->is_decoding()) most = std::max(most, shared_tokens(candidate, *prediction));
+  }
+  return most;
+}
+
+bool Scheduler::fits(const Prediction& candidate, Beside beside) {
+  if (beside == Beside::kAll) return fits_now(candidate, beside);
+  // As if the paused ones had given their cells back.
+  for (const auto& prediction : active_) {
+    if (prediction->paused) cells_.set_aside(prediction->sequence, true);
+  }
+  const bool result = fits_now(candidate, beside);
+  for (const auto& prediction : active_) {
+    if (prediction->paused) cells_.set_aside(prediction->sequence, false);
+  }
+  return result;
+}
+
+bool Scheduler::fits_now(const Prediction& candidate, Beside beside) const {
   std::size_t sequences = 0;
+  std::size_t needed = cells_.held_cells();
   for (const auto& prediction : active_) {
     if (beside == Beside::kRunning && prediction->paused) continue;
-    reserved += reservation(*prediction);
+    const std::size_t has = std::max(prediction->computed(), prediction->awaited);
+    needed += reservation(*prediction) - std::min(reservation(*prediction), has);
     ++sequences;
   }
   // The first always fits: the cache holds at least one context.
-  return sequences == 0 || (reserved <= model_.kv_cells() && sequences < model_.max_sequences());
+  if (sequences == 0) return true;
+  if (sequences >= model_.max_sequences()) return false;
+  const PrefixTree::Match found = candidate.may_adopt() ? cells_.find(candidate.tokens()) : PrefixTree::Match{};
+  const std::size_t has = std::max(found.length, in_flight_for(candidate));
+  needed += (found.length - found.held) + (reservation(candidate) - has);
+  return needed <= model_.kv_cells();
 }
 
 void Scheduler::admit() {
@@ -172,16 +212,34 @@ void Scheduler::admit() {
 }
 
 void Scheduler::start(std::unique_ptr<Prediction> prediction) {
-  prediction->sequence = static_cast<std::int32_t>(active_.size());
+  prediction->sequence = cells_.open();
+  ENGINE_INVARIANT(static_cast<std::size_t>(prediction->sequence) == active_.size());
   prediction->admitted_as = ++admissions_;
-  if (!prediction->has_started()) {
-    prediction->note_started(Clock::now());
-    wire::FromEngine message;
-    message.set_id(prediction->id());
-    message.mutable_started()->set_cached_tokens(0);
-    send_(message);
-  }
+  prediction->awaited = 0;
   active_.push_back(std::move(prediction));
+  Prediction& started = *active_.back();
+  // At once, so that what is there stays there.
+  adopt(started);
+  if (!started.has_answered() && started.may_adopt()) cells_.note_unusable(started.tokens(), started.computed());
+}
+
+void Scheduler::adopt(Prediction& prediction) {
+  if (!prediction.may_adopt()) return;
+  const std::size_t length = cells_.adopt(prediction.sequence, prediction.tokens());
+  if (length <= prediction.computed()) return;
+  const std::size_t reused_before = prediction.reused();
+  prediction.note_adopted(length);
+  prompt_tokens_reused_ += prediction.reused() - reused_before;
+}
+
+// Its first work begins.
+void Scheduler::announce(Prediction& prediction) {
+  if (prediction.has_started()) return;
+  prediction.note_started(seams_.now());
+  wire::FromEngine message;
+  message.set_id(prediction.id());
+  message.mutable_started()->set_cached_tokens(prediction.reused());
+  send_(message);
 }
 
 // ---------------------------------------------------------------- one step
@@ -197,8 +255,9 @@ void Scheduler::step() {
   std::vector<Slice> slices = plan_step();
   make_room(slices);
   if (slices.empty()) return;
+  for (const Slice& slice : slices) announce(*slice.prediction);
   fill_batch(slices);
-  const std::int32_t result = llama_decode(model_.context(), *batch_);
+  const std::int32_t result = seams_.decode(model_.context(), *batch_);
   ++decode_steps_;
   // No free cells: the reservation is wrong.
   ENGINE_INVARIANT(result != 1);
@@ -215,23 +274,43 @@ std::size_t Scheduler::slice_budget(bool beside_running) const {
   return std::min(batch, beside_running ? kBesideRunningOnGpu : batch);
 }
 
-std::vector<Scheduler::Slice> Scheduler::plan_step() const {
-  std::vector<Slice> slices;
-  std::vector<Prediction*> prompts;
+// Prompts that are to be computed in this step, first in line first: all but those that wait for another's part.
+std::vector<Prediction*> Scheduler::pending_prompts() {
+  std::vector<Prediction*> in_line;
   for (const auto& prediction : active_) {
-    if (prediction->paused) continue;
-    if (prediction->is_decoding())
-      slices.push_back({prediction.get(), 1});
-    else
-      prompts.push_back(prediction.get());
+    if (!prediction->paused && !prediction->is_decoding()) in_line.push_back(prediction.get());
+  }
+  std::sort(in_line.begin(), in_line.end(), [](const Prediction* a, const Prediction* b) {
+    return a->priority() != b->priority() ? a->priority() > b->priority() : a->admitted_as < b->admitted_as;
+  });
+  std::vector<Prediction*> prompts;
+  for (std::size_t i = 0; i < in_line.size(); ++i) {
+    Prediction& prediction = *in_line[i];
+    prediction.awaited = 0;
+    for (std::size_t j = 0; j < i && cells_.reuse() == Reuse::kAnywhere && prediction.may_adopt(); ++j) {
+      const std::size_t shared = shared_tokens(prediction, *in_line[j]);
+      const bool in_flight = shared > in_line[j]->computed();
+      if (in_flight && shared >= prediction.computed() + kWorthWaiting) {
+        prediction.awaited = std::max(prediction.awaited, shared);
+      }
+    }
+    // Behind a sliding window what is waited for would be gone at the end: it is followed step by step.
+    if (prediction.awaited == 0 || cells_.window() > 0) adopt(prediction);
+    if (prediction.awaited == 0) prompts.push_back(&prediction);
+  }
+  return prompts;
+}
+
+std::vector<Scheduler::Slice> Scheduler::plan_step() {
+  const std::vector<Prediction*> prompts = pending_prompts();
+  std::vector<Slice> slices;
+  for (const auto& prediction : active_) {
+    if (!prediction->paused && prediction->is_decoding()) slices.push_back({prediction.get(), 1});
   }
   // The batch has room for a token of every sequence and more (ModelLoader::check_settings).
   const std::size_t decoding = slices.size();
   std::size_t budget = std::min(slice_budget(decoding > 0), model_.batch_size() - decoding);
   std::size_t output_rows = model_.max_outputs() - model_.max_sequences();
-  std::sort(prompts.begin(), prompts.end(), [](const Prediction* a, const Prediction* b) {
-    return a->priority() != b->priority() ? a->priority() > b->priority() : a->admitted_as < b->admitted_as;
-  });
   for (Prediction* prediction : prompts) {
     std::size_t count = std::min(prediction->pending(), budget);
     if (prediction->wants_prompt_logprobs()) {
@@ -261,9 +340,9 @@ Prediction* Scheduler::first_to_preempt() const {
 
 void Scheduler::make_room(std::vector<Slice>& slices) {
   while (true) {
-    std::size_t need = used_cells();
+    std::size_t need = 0;
     for (const Slice& slice : slices) need += slice.count;
-    if (need <= model_.kv_cells()) return;
+    if (cells_.make_room(need)) return;
     ENGINE_INVARIANT(active_.size() > 1);
     Prediction* victim = first_to_preempt();
     std::erase_if(slices, [&](const Slice& slice) { return slice.prediction == victim; });
@@ -272,7 +351,7 @@ void Scheduler::make_room(std::vector<Slice>& slices) {
 }
 
 void Scheduler::preempt(Prediction& prediction) {
-  std::unique_ptr<Prediction> taken = release(prediction);
+  std::unique_ptr<Prediction> taken = release(prediction, CellCache::Leave::kForReuse);
   taken->lose_cells();
   enqueue(std::move(taken), true);
 }
@@ -304,10 +383,12 @@ void Scheduler::fill_batch(std::vector<Slice>& slices) {
 
 void Scheduler::finish_step(const std::vector<Slice>& slices) {
   const auto vocabulary_size = static_cast<std::size_t>(model_.vocabulary().size());
+  const Clock::time_point now = seams_.now();
   for (const Slice& slice : slices) {
     Prediction& prediction = *slice.prediction;
     const bool was_decoding = prediction.is_decoding();
     if (prediction.wants_prompt_logprobs()) report_prompt_rows(slice);
+    cells_.computed(prediction.sequence, std::span(prediction.tokens()).subspan(prediction.computed(), slice.count));
     prediction.add_computed(slice.count);
     if (!was_decoding) prompt_tokens_computed_ += slice.count;
     // What is computed a second time after a preemption is nobody's progress.
@@ -331,7 +412,7 @@ void Scheduler::finish_step(const std::vector<Slice>& slices) {
     ++tokens_predicted_;
     wire::FromEngine message;
     message.set_id(prediction.id());
-    const auto ended = prediction.absorb(*message.mutable_delta());
+    const auto ended = prediction.absorb(now, *message.mutable_delta());
     if (message.delta().pieces_size() > 0) send_(message);
     if (ended) finish(prediction, *ended);
   }
@@ -358,37 +439,29 @@ void Scheduler::fail_step(const std::vector<Slice>& slices, std::int32_t result)
   }
 }
 
-std::unique_ptr<Prediction> Scheduler::release(Prediction& prediction) {
+std::unique_ptr<Prediction> Scheduler::release(Prediction& prediction, CellCache::Leave leave) {
   const auto place = static_cast<std::size_t>(prediction.sequence);
   ENGINE_INVARIANT(place < active_.size() && active_[place].get() == &prediction);
-  llama_memory_t memory = llama_get_memory(model_.context());
-  llama_memory_seq_rm(memory, prediction.sequence, -1, -1);
-  std::unique_ptr<Prediction> taken = std::move(active_[place]);
-  const std::size_t last = active_.size() - 1;
-  if (place != last) {
-    // No gaps: the last one takes the id over.
-    const auto from = static_cast<llama_seq_id>(last);
-    const auto to = static_cast<llama_seq_id>(place);
-    llama_memory_seq_cp(memory, from, to, -1, -1);
-    llama_memory_seq_rm(memory, from, -1, -1);
-    active_[place] = std::move(active_[last]);
-    active_[place]->sequence = to;
-  }
+  cells_.close(prediction.sequence, leave);
+  // The cache has given the last one's id to its place.
+  std::unique_ptr<Prediction> taken = std::exchange(active_[place], std::move(active_.back()));
   active_.pop_back();
-  taken->sequence = Prediction::kNoSequence;
+  if (place < active_.size()) active_[place]->sequence = static_cast<SequenceId>(place);
+  taken->sequence = kNoSequence;
   return taken;
 }
 
 void Scheduler::finish(Prediction& prediction, EndReason reason) {
-  const std::unique_ptr<Prediction> taken = release(prediction);
+  const std::unique_ptr<Prediction> taken = release(prediction, CellCache::Leave::kForReuse);
   wire::FromEngine message;
   message.set_id(taken->id());
-  taken->fill_done(reason, *message.mutable_done());
+  taken->fill_done(reason, seams_.now(), *message.mutable_done());
   send_(message);
 }
 
+// What a failed one has computed is nobody's to use.
 void Scheduler::fail(Prediction& prediction, const std::string& what) {
-  const std::unique_ptr<Prediction> taken = release(prediction);
+  const std::unique_ptr<Prediction> taken = release(prediction, CellCache::Leave::kNothing);
   wire::FromEngine message;
   message.set_id(taken->id());
   message.mutable_error()->set_kind(wire::ERROR_INTERNAL);
@@ -401,11 +474,21 @@ void Scheduler::fill_info(wire::InfoResult& info) const {
   info.set_running(static_cast<std::uint32_t>(running()));
   info.set_waiting(static_cast<std::uint32_t>(waiting_.size()));
   info.set_paused(static_cast<std::uint32_t>(paused));
-  info.set_cells_used(used_cells());
+  info.set_cells_used(cells_.held_cells());
   info.set_cells_total(model_.kv_cells());
   info.set_decode_steps(decode_steps_);
   info.set_prompt_tokens_computed(prompt_tokens_computed_);
+  info.set_prompt_tokens_reused(prompt_tokens_reused_);
   info.set_tokens_predicted(tokens_predicted_);
+  info.set_cells_cached(cells_.used_cells() - cells_.held_cells());
+  info.set_sequences_cached(static_cast<std::uint32_t>(cells_.kept()));
+  info.set_cells_evicted(cells_.counters().evicted_cells);
+  info.set_prompt_tokens_unusable(cells_.counters().unusable_tokens);
+  switch (cells_.reuse()) {
+    case Reuse::kOff: info.set_prefix_reuse("off"); break;
+    case Reuse::kWhole: info.set_prefix_reuse("whole"); break;
+    case Reuse::kAnywhere: info.set_prefix_reuse("anywhere"); break;
+  }
 }
 
 }  // namespace atelier::engine

@@ -2,20 +2,23 @@
 //
 // A step is one llama_decode: first the next token of every prediction that is past its prompt, then slices of
 // prompts that are still to be computed, oldest first, within a budget that keeps the running ones moving. All
-// sequences share one cache (`kv_unified`) under ids 0, 1, 2, … without gaps: when one ends, the last takes its
-// id over, which only renames cells.
+// sequences share one cache of cells (cell_cache.h).
 //
-// Cells. A prediction is admitted when its prompt and some room to grow fit beside everyone's present need. If
-// growth later outruns the cells, the prediction that was admitted last (a paused one before a running one)
-// gives its cells back and computes them again when there is room: it is delayed, never failed, and
-// llama_decode is never asked for cells that are not there. A paused one keeps its cells until a waiting one
-// can only be admitted without them, so that slow readers never keep others out.
+// Prefixes. A prompt begins from the longest beginning of it that is in cells, whoever computed it, running or
+// ended. Where a prompt ahead of it in line is still computing a part that both begin with, it waits for that part
+// and takes it over: requests that come together compute what they share once.
+//
+// Cells. A prediction is admitted when its prompt and some room to grow fit beside everyone's present need; cells
+// that nobody needs any more are cache and stand in nobody's way. If growth later outruns the cells, cache goes
+// first; then the prediction that was admitted last (a paused one before a running one) gives its cells back, which
+// makes them cache, and goes on from what is left of them when there is room: it is delayed, never failed, and
+// llama_decode is never asked for cells that are not there. A paused one keeps its cells until a waiting one can
+// only be admitted without them, so that slow readers never keep others out.
 //
 // Slices do not depend on measured time, so that a request that runs alone is always computed in the same
 // batches and gives the same bits.
 //
-// What the next stages change, each behind its function: admit() (prefixes that are in the cache already),
-// plan_step() (slice sizes by measured pace, fairness), sample_rows() (a pool), finish() (cells kept as cache).
+// Time and the library's decode are seams: tests put a clock of their own and faults there.
 #pragma once
 
 #include <cstdint>
@@ -24,11 +27,13 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/cell_cache.h"
 #include "engine/dry_penalty.h"
 #include "engine/model.h"
 #include "engine/prediction.h"
 
 struct llama_batch;
+struct llama_context;
 
 namespace atelier::wire {
 class FromEngine;
@@ -44,8 +49,13 @@ class Scheduler {
   // Requests that may wait; a server has a shorter queue of its own.
   static constexpr std::size_t kMaxWaiting = 4096;
 
+  struct Seams {
+    std::function<Clock::time_point()> now;                                  // absent: the steady clock
+    std::function<std::int32_t(llama_context*, const llama_batch&)> decode;  // absent: llama_decode
+  };
+
   // The model has a context and outlives the scheduler. `send` must not block.
-  Scheduler(Model& model, Send send);
+  Scheduler(Model& model, Send send, Seams seams = {});
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
@@ -65,6 +75,7 @@ class Scheduler {
   void step();
 
   void fill_info(wire::InfoResult& info) const;
+  const CellCache& cells() const { return cells_; }
 
  private:
   using Predictions = std::vector<std::unique_ptr<Prediction>>;
@@ -82,11 +93,16 @@ class Scheduler {
   // Cells that a prediction has or should find.
   static std::size_t reservation(const Prediction& prediction);
   enum class Beside { kAll, kRunning };
-  bool fits(const Prediction& candidate, Beside beside) const;
+  bool fits(const Prediction& candidate, Beside beside);
+  bool fits_now(const Prediction& candidate, Beside beside) const;
+  std::size_t in_flight_for(const Prediction& candidate) const;
   void start(std::unique_ptr<Prediction> prediction);
+  void adopt(Prediction& prediction);
+  void announce(Prediction& prediction);
   void set_paused(std::uint64_t id, bool paused);
 
-  std::vector<Slice> plan_step() const;
+  std::vector<Slice> plan_step();
+  std::vector<Prediction*> pending_prompts();
   std::size_t slice_budget(bool beside_running) const;
   void make_room(std::vector<Slice>& slices);
   Prediction* first_to_preempt() const;
@@ -100,21 +116,23 @@ class Scheduler {
   // All three take the prediction out of `active_`.
   void finish(Prediction& prediction, EndReason reason);
   void fail(Prediction& prediction, const std::string& message);
-  std::unique_ptr<Prediction> release(Prediction& prediction);
+  std::unique_ptr<Prediction> release(Prediction& prediction, CellCache::Leave leave);
 
   void enqueue(std::unique_ptr<Prediction> prediction, bool at_front);
-  std::size_t used_cells() const;
   std::size_t running() const;
 
   Model& model_;
   Send send_;
+  Seams seams_;
   DryFactory dry_;
+  CellCache cells_;
   Predictions waiting_;  // by priority, then arrival
   Predictions active_;   // index is the sequence id
   std::unique_ptr<llama_batch, BatchDeleter> batch_;
   std::uint64_t admissions_ = 0;
   std::uint64_t decode_steps_ = 0;
   std::uint64_t prompt_tokens_computed_ = 0;
+  std::uint64_t prompt_tokens_reused_ = 0;
   std::uint64_t tokens_predicted_ = 0;
 };
 

@@ -29,6 +29,23 @@ std::vector<std::int32_t> Answer::tokens() const {
   return out;
 }
 
+void Answer::add(const wire::FromEngine& message) {
+  switch (message.body_case()) {
+    case wire::FromEngine::kAccepted: accepted = message.accepted(); break;
+    case wire::FromEngine::kStarted: started = message.started(); break;
+    case wire::FromEngine::kPromptProgress: progress.push_back(message.prompt_progress()); break;
+    case wire::FromEngine::kDelta: {
+      auto& list = message.delta().of_prompt() ? prompt_pieces : pieces;
+      list.insert(list.end(), message.delta().pieces().begin(), message.delta().pieces().end());
+      ++deltas;
+      break;
+    }
+    case wire::FromEngine::kDone: done = message.done(); break;
+    case wire::FromEngine::kError: error = message.error(); break;
+    default: throw std::runtime_error("an answer that is none of a generation");
+  }
+}
+
 EngineClient::EngineClient(Where where) {
   load_backends();
   int sockets[2];
@@ -140,23 +157,7 @@ wire::FromEngine EngineClient::next() {
   }
 }
 
-void EngineClient::take(const wire::FromEngine& message) {
-  Answer& answer = answers_[message.id()];
-  switch (message.body_case()) {
-    case wire::FromEngine::kAccepted: answer.accepted = message.accepted(); break;
-    case wire::FromEngine::kStarted: answer.started = message.started(); break;
-    case wire::FromEngine::kPromptProgress: answer.progress.push_back(message.prompt_progress()); break;
-    case wire::FromEngine::kDelta: {
-      auto& pieces = message.delta().of_prompt() ? answer.prompt_pieces : answer.pieces;
-      pieces.insert(pieces.end(), message.delta().pieces().begin(), message.delta().pieces().end());
-      ++answer.deltas;
-      break;
-    }
-    case wire::FromEngine::kDone: answer.done = message.done(); break;
-    case wire::FromEngine::kError: answer.error = message.error(); break;
-    default: throw std::runtime_error("an answer that is none of a generation");
-  }
-}
+void EngineClient::take(const wire::FromEngine& message) { answers_[message.id()].add(message); }
 
 wire::FromEngine EngineClient::ask(wire::ToEngine message) {
   const std::uint64_t id = ++last_id_;

@@ -28,6 +28,8 @@ struct Answer {
   std::optional<wire::Error> error;
   int deltas = 0;
 
+  // Takes in a message that belongs to it.
+  void add(const wire::FromEngine& message);
   bool ended() const { return done || error; }
   std::string text() const;  // without control pieces
   std::vector<std::int32_t> tokens() const;

@@ -1,0 +1,183 @@
+#include "engine/cell_cache.h"
+
+#include <llama.h>
+
+#include <algorithm>
+
+#include "engine/invariant.h"
+
+namespace atelier::engine {
+
+namespace {
+
+// Cells are given up at least so many at a time: each time costs a walk over all cells.
+constexpr std::size_t kEvictAtOnce = 64;
+
+}  // namespace
+
+CellCache::CellCache(llama_memory_i* memory, const Limits& limits) : memory_(memory), limits_(limits) {
+  if (limits_.kept_sequences == 0) limits_.reuse = Reuse::kOff;
+}
+
+// ---------------------------------------------------------------- running sequences
+
+SequenceId CellCache::open() {
+  ENGINE_INVARIANT(running_ < limits_.running_sequences);
+  const auto id = static_cast<SequenceId>(running_++);
+  tree_.open(id, PrefixTree::Holder::kRunning);
+  return id;
+}
+
+PrefixTree::Match CellCache::find(std::span<const std::int32_t> tokens) const {
+  if (tokens.size() < 2 || limits_.reuse == Reuse::kOff) return {};
+  const auto usable = tokens.first(tokens.size() - 1);
+  if (limits_.reuse == Reuse::kWhole) return tree_.longest_whole(usable, usable.size());
+  return tree_.longest(usable);
+}
+
+// The window of the token at `length` reaches back to `length` - window + 1.
+bool CellCache::has_window_before(std::size_t length, SequenceId id) const {
+  if (limits_.window == 0) return true;
+  const llama_pos first = llama_memory_seq_pos_min(memory_, id);
+  const std::size_t needed = length > limits_.window ? length - limits_.window : 0;
+  return first >= 0 && static_cast<std::size_t>(first) <= needed;
+}
+
+std::size_t CellCache::adopt(SequenceId id, std::span<const std::int32_t> tokens) {
+  const std::size_t has = tree_.length(id);
+  const PrefixTree::Match match = find(tokens);
+  if (match.length <= has) return has;
+  if (limits_.reuse == Reuse::kAnywhere && !has_window_before(match.length, match.sequence)) return has;
+  // Others hold what is adopted, so nothing of it is freed between these.
+  if (has > 0) {
+    tree_.truncate(id, 0);
+    llama_memory_seq_rm(memory_, id, -1, -1);
+  }
+  tree_.share(id, match.sequence, match.length);
+  const bool whole = match.length == tree_.length(match.sequence);
+  llama_memory_seq_cp(memory_, match.sequence, id, whole ? -1 : 0, whole ? -1 : static_cast<llama_pos>(match.length));
+  return match.length;
+}
+
+void CellCache::note_unusable(std::span<const std::int32_t> tokens, std::size_t adopted) {
+  if (tokens.size() < 2 || limits_.reuse == Reuse::kOff) return;
+  const std::size_t there = tree_.longest(tokens.first(tokens.size() - 1)).length;
+  if (there > adopted) counters_.unusable_tokens += there - adopted;
+}
+
+void CellCache::computed(SequenceId id, std::span<const std::int32_t> tokens) {
+  tree_.extend(id, tokens);
+  ENGINE_INVARIANT(tree_.cells() <= limits_.cells);
+}
+
+void CellCache::close(SequenceId id, Leave leave) {
+  ENGINE_INVARIANT(id >= 0 && static_cast<std::size_t>(id) < running_);
+  if (leave == Leave::kForReuse && limits_.reuse != Reuse::kOff && tree_.length(id) > 0)
+    keep(id);
+  else
+    give_up(id);
+  const auto last = static_cast<SequenceId>(--running_);
+  if (last != id) move(last, id);
+}
+
+void CellCache::set_aside(SequenceId id, bool aside) {
+  tree_.set_holder(id, aside ? PrefixTree::Holder::kKept : PrefixTree::Holder::kRunning);
+}
+
+// ---------------------------------------------------------------- kept sequences
+
+void CellCache::give_up(SequenceId id) {
+  tree_.close(id);
+  llama_memory_seq_rm(memory_, id, -1, -1);
+}
+
+void CellCache::move(SequenceId from, SequenceId to) {
+  tree_.rename(from, to);
+  llama_memory_seq_cp(memory_, from, to, -1, -1);
+  llama_memory_seq_rm(memory_, from, -1, -1);
+}
+
+SequenceId CellCache::free_kept_id() const {
+  auto id = static_cast<SequenceId>(limits_.running_sequences);
+  while (tree_.contains(id)) ++id;
+  return id;
+}
+
+// Its first cells are the same tokens as those of another: it takes those and frees its own.
+void CellCache::take_over_shared_cells(SequenceId id, const PrefixTree::Match& match) {
+  if (tree_.length(id) - tree_.exclusive(id) >= match.length) return;
+  const std::vector<std::int32_t> tokens = tree_.tokens(id);
+  const auto length = static_cast<llama_pos>(match.length);
+  // The tree has no cutting at the front: it learns the same in three words.
+  tree_.truncate(id, 0);
+  tree_.share(id, match.sequence, match.length);
+  tree_.extend(id, std::span(tokens).subspan(match.length));
+  llama_memory_seq_rm(memory_, id, 0, length);
+  llama_memory_seq_cp(memory_, match.sequence, id, 0, length);
+}
+
+void CellCache::keep(SequenceId id) {
+  // With a sliding window, equal tokens need not mean equal cells: the window's may be gone in one of two.
+  if (limits_.reuse == Reuse::kAnywhere && limits_.window == 0) {
+    take_over_shared_cells(id, tree_.longest_of_others(id));
+    for (const SequenceId within : tree_.kept_within(id)) {
+      std::erase(kept_, within);
+      give_up(within);
+    }
+  } else {
+    give_up_equal(id);
+  }
+  if (kept_.size() == limits_.kept_sequences) give_up_place();
+  const SequenceId place = free_kept_id();
+  move(id, place);
+  tree_.set_holder(place, PrefixTree::Holder::kKept);
+  kept_.push_back(place);
+}
+
+// The newer of two counts as used last.
+void CellCache::give_up_equal(SequenceId id) {
+  const std::vector<std::int32_t> tokens = tree_.tokens(id);
+  const auto equal = std::find_if(kept_.begin(), kept_.end(), [&](SequenceId other) {
+    return tree_.length(other) == tokens.size() && tree_.tokens(other) == tokens;
+  });
+  if (equal == kept_.end()) return;
+  give_up(*equal);
+  kept_.erase(equal);
+}
+
+// One whose cells others have too, else the one kept first.
+void CellCache::give_up_place() {
+  auto goes = std::find_if(kept_.begin(), kept_.end(), [&](SequenceId id) { return tree_.exclusive(id) == 0; });
+  if (goes == kept_.end()) goes = kept_.begin();
+  counters_.evicted_cells += tree_.exclusive(*goes);
+  give_up(*goes);
+  kept_.erase(goes);
+}
+
+bool CellCache::make_room(std::size_t wanted) {
+  std::size_t place = 0;
+  while (free_cells() < wanted && place < kept_.size()) {
+    const SequenceId id = kept_[place];
+    const std::size_t exclusive = tree_.exclusive(id);
+    // All of its cells are others' too: it frees nothing. What came after it may.
+    if (exclusive == 0) {
+      ++place;
+      continue;
+    }
+    const std::size_t missing = std::max(wanted - free_cells(), kEvictAtOnce);
+    if (limits_.reuse == Reuse::kAnywhere && missing < exclusive) {
+      const std::size_t length = tree_.length(id) - missing;
+      counters_.evicted_cells += tree_.truncate(id, length);
+      llama_memory_seq_rm(memory_, id, static_cast<llama_pos>(length), -1);
+    } else {
+      counters_.evicted_cells += exclusive;
+      kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(place));
+      give_up(id);
+    }
+    // What it shared with another kept one may be that one's alone now.
+    place = 0;
+  }
+  return free_cells() >= wanted;
+}
+
+}  // namespace atelier::engine

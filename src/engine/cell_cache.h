@@ -1,0 +1,105 @@
+// The cells of one context: who has them, what finished answers left in them, and what goes when they run out.
+//
+// Every sequence is either running (ids 0, 1, 2, … without gaps; split and recurrent caches want that) or kept (ids
+// above those): what an ended prediction leaves, prompt and answer, stays until its cells or its id are needed.
+// A new prompt takes its longest beginning from whichever sequence has it, by llama_memory_seq_cp, which writes
+// names on cells and moves nothing. prefix_tree.h does the counting; this class does to the library's cache what it
+// does to the tree, in the same breath, and is the only one that does so.
+//
+// Cells are given up from the end of the sequence that was kept first: the beginning of a long conversation is
+// worth more than its end, and is often held by others anyway. Only kept cells are ever given up here. Cells that
+// a running sequence holds are counted beside (`held_cells`), so that the scheduler can promise no more than there
+// are.
+//
+// What may be reused is the library's to say:
+//   anywhere   plain attention: a sequence may be cut at any token. With sliding windows only where the window
+//              before the cut is still there, which is asked each time.
+//   whole      recurrent and hybrid models have one state for all tokens so far: only a prompt that begins with all
+//              of a sequence can go on from it.
+//   off        nothing is kept.
+//
+// Decode thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/prefix_tree.h"
+
+struct llama_memory_i;
+
+namespace atelier::engine {
+
+enum class Reuse { kOff, kWhole, kAnywhere };
+
+class CellCache {
+ public:
+  struct Limits {
+    std::size_t cells = 0;
+    std::size_t running_sequences = 0;
+    std::size_t kept_sequences = 0;
+    Reuse reuse = Reuse::kAnywhere;
+    std::size_t window = 0;  // tokens of a sliding window; 0: none
+  };
+  enum class Leave { kForReuse, kNothing };
+  struct Counters {
+    std::uint64_t evicted_cells = 0;
+    // Prompt tokens that lay in cells and could not be taken over, because the model cannot be cut there.
+    std::uint64_t unusable_tokens = 0;
+  };
+
+  // The memory outlives the cache and is empty.
+  CellCache(llama_memory_i* memory, const Limits& limits);
+
+  // A running sequence without cells; its id is the number of those that ran before. Needs a free place.
+  SequenceId open();
+  // Gives the sequence, in place of what it has, the longest beginning of `tokens` that is there, if that is more.
+  // Never all of them: the last one must be computed, because its logits are wanted. Gives its length now.
+  std::size_t adopt(SequenceId id, std::span<const std::int32_t> tokens);
+  // Counts what was there for a prompt beyond what was adopted.
+  void note_unusable(std::span<const std::int32_t> tokens, std::size_t adopted);
+  // The library has computed these for it.
+  void computed(SequenceId id, std::span<const std::int32_t> tokens);
+  // The sequence is over. The last running one gets its id.
+  void close(SequenceId id, Leave leave);
+
+  // Whether its cells count as held by a running sequence. For questions of the kind "what if".
+  void set_aside(SequenceId id, bool aside);
+
+  // What adopt() would find for a new sequence, at most, and how much of it running sequences hold.
+  PrefixTree::Match find(std::span<const std::int32_t> tokens) const;
+
+  // Gives up kept cells until `wanted` are free. False where all of them do not suffice.
+  bool make_room(std::size_t wanted);
+
+  std::size_t running() const { return running_; }
+  std::size_t kept() const { return kept_.size(); }
+  std::size_t used_cells() const { return tree_.cells(); }
+  std::size_t held_cells() const { return tree_.held_cells(); }
+  std::size_t free_cells() const { return limits_.cells - tree_.cells(); }
+  Reuse reuse() const { return limits_.reuse; }
+  std::size_t window() const { return limits_.window; }
+  const Counters& counters() const { return counters_; }
+  const PrefixTree& tree() const { return tree_; }
+
+ private:
+  void keep(SequenceId id);
+  void give_up_equal(SequenceId id);
+  void give_up_place();
+  void give_up(SequenceId id);
+  SequenceId free_kept_id() const;
+  void move(SequenceId from, SequenceId to);
+  void take_over_shared_cells(SequenceId id, const PrefixTree::Match& match);
+  bool has_window_before(std::size_t length, SequenceId id) const;
+
+  llama_memory_i* memory_;
+  Limits limits_;
+  PrefixTree tree_;
+  std::size_t running_ = 0;
+  std::vector<SequenceId> kept_;  // first kept first
+  Counters counters_;
+};
+
+}  // namespace atelier::engine

@@ -1,0 +1,30 @@
+// Small models with random weights whose memory is of another kind than plain attention: written to a file when a
+// test wants one. Vocabulary and tokenizer are those of the fixture tiny-llama.
+#pragma once
+
+#include <string>
+
+namespace atelier::engine::test {
+
+enum class MemoryKind {
+  kSlidingWindow,  // Gemma 3's shape: five layers of six see the last kWindow tokens only
+  kRecurrent,      // Mamba's: one state, no cells of single tokens
+};
+inline constexpr int kWindow = 32;
+
+// A file in a folder that is removed with it.
+class ShapedModel {
+ public:
+  explicit ShapedModel(MemoryKind kind);
+  ~ShapedModel();
+  ShapedModel(const ShapedModel&) = delete;
+  ShapedModel& operator=(const ShapedModel&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string folder_;
+  std::string path_;
+};
+
+}  // namespace atelier::engine::test
