@@ -7,7 +7,6 @@
 MAKEFLAGS += --no-print-directory
 
 programs := atelier atelier-engine lms atelier-fixture
-demo_model := build/release/share/atelier/models/atelier/demo/demo-q8_0.gguf
 SECONDS ?= 60
 PREFIX ?=
 
@@ -33,12 +32,12 @@ stop:
 build:
 	@scripts/bootstrap --run
 	@scripts/build release $(programs)
-	@scripts/demo-model $(demo_model)
+	@scripts/bundled-models build/release
 
 test:
 	@scripts/bootstrap --test
 	@scripts/build release --tests
-	@scripts/demo-model $(demo_model)
+	@scripts/bundled-models build/release
 	@ctest --test-dir build/release --output-on-failure -j2
 
 test-asan:

@@ -5,7 +5,7 @@
 import OpenAI from 'openai';
 
 const client = new OpenAI({ baseURL: process.env.OPENAI_BASE_URL ?? 'http://localhost:1234/v1', apiKey: 'any' });
-const model = process.argv[2] ?? 'atelier/demo';
+const model = process.argv[2] ?? 'atelier/starter';
 const messages = [{ role: 'system', content: 'You are brief.' }];
 
 for (const question of ['What is a language model?', 'And what is a token?']) {
