@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -68,6 +69,8 @@ class Model {
   std::uint32_t max_outputs() const { return max_outputs_; }
   // Whether the layers run on the processor, where a long batch keeps everyone waiting.
   bool runs_on_cpu() const { return runs_on_cpu_; }
+  // The longest pause that prompts should cause between tokens of running predictions; 0: no such aim.
+  std::chrono::milliseconds token_gap() const { return token_gap_; }
   std::optional<std::uint64_t> default_seed() const { return default_seed_; }
   // Numbers of one embedding.
   std::uint32_t embedding_dimensions() const { return embedding_dimensions_; }
@@ -95,6 +98,7 @@ class Model {
   std::uint32_t max_outputs_ = 0;
   std::uint32_t embedding_dimensions_ = 0;
   std::optional<std::uint64_t> default_seed_;
+  std::chrono::milliseconds token_gap_{0};
 };
 
 }  // namespace atelier::engine

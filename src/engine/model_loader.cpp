@@ -25,6 +25,8 @@ constexpr std::uint32_t kMaxParallel = 128;
 constexpr std::uint32_t kDefaultBatch = 512;
 constexpr std::uint32_t kMaxBatch = 16384;
 constexpr std::uint32_t kMaxThreads = 512;
+constexpr std::uint32_t kDefaultTokenGapMs = 750;
+constexpr std::uint32_t kMaxTokenGapMs = 3'600'000;
 constexpr std::uint32_t kMaxContext = 1U << 26;
 // Prompt positions whose log probabilities are computed at once; each costs a row of logits.
 constexpr std::uint32_t kPromptLogprobRows = 32;
@@ -161,6 +163,7 @@ Result<void> ModelLoader::check_settings() {
       {config_.micro_batch_size(), {kMaxBatch, "micro_batch_size"}},
       {config_.threads(), {kMaxThreads, "threads"}},
       {config_.batch_threads(), {kMaxThreads, "batch_threads"}},
+      {config_.token_gap_ms(), {kMaxTokenGapMs, "token_gap_ms"}},
   };
   for (const auto& [value, bound] : bounds) {
     if (auto done = check_at_most(value, bound.first, bound.second); !done) return done;
@@ -178,6 +181,8 @@ Result<void> ModelLoader::check_settings() {
   config_.set_micro_batch_size(std::min(config_.micro_batch_size(), config_.eval_batch_size()));
   if (!config_.has_use_mmap()) config_.set_use_mmap(true);
   if (!config_.has_prefix_cache()) config_.set_prefix_cache(true);
+  if (!config_.has_token_gap_ms()) config_.set_token_gap_ms(kDefaultTokenGapMs);
+  out_->token_gap_ = std::chrono::milliseconds(config_.token_gap_ms());
   if (!config_.has_offload_kv_cache_to_gpu()) config_.set_offload_kv_cache_to_gpu(true);
   has_gpu_ = have_gpu();
   if (config_.has_seed()) out_->default_seed_ = config_.seed();

@@ -13,11 +13,8 @@ namespace atelier::engine {
 
 namespace {
 
-// Prompt tokens computed in one step. On a processor the throughput hardly rises beyond these, and a step
-// is what a cancelled request and a running stream wait for.
+// Prompt tokens of a step where nobody waits for it: on a processor the throughput hardly rises beyond these.
 constexpr std::size_t kAloneOnCpu = 256;
-constexpr std::size_t kBesideRunningOnCpu = 64;
-constexpr std::size_t kBesideRunningOnGpu = 512;
 
 // Cells that an admitted prediction should find beyond its prompt. Less only delays the latest when cells run out.
 constexpr std::size_t kGrowthRoom = 128;
@@ -25,6 +22,15 @@ constexpr std::size_t kGrowthRoom = 128;
 // A shared beginning that somebody is computing is waited for where it saves at least so many tokens: waiting
 // costs a step or more.
 constexpr std::size_t kWorthWaiting = 32;
+
+StepPacer::Limits pacing(const Model& model) {
+  StepPacer::Limits limits;
+  limits.most = model.batch_size();
+  limits.alone = model.runs_on_cpu() ? kAloneOnCpu : limits.most;
+  limits.first = model.runs_on_cpu() ? 64 : 512;
+  limits.target = model.token_gap();
+  return limits;
+}
 
 // How many tokens both begin with, of those that `later` may take over.
 std::size_t shared_tokens(const Prediction& later, const Prediction& earlier) {
@@ -45,6 +51,7 @@ Scheduler::Scheduler(Model& model, Send send, Seams seams)
       seams_(std::move(seams)),
       dry_(model.vocabulary().library_vocab()),
       cells_(llama_get_memory(model.context()), model.cell_limits()),
+      pacer_(pacing(model)),
       batch_(new llama_batch(llama_batch_init(static_cast<std::int32_t>(model.batch_size()), 0, 1))) {
   ENGINE_INVARIANT(model_.context() != nullptr);
   if (!seams_.now) seams_.now = [] { return Clock::now(); };
@@ -257,7 +264,13 @@ void Scheduler::step() {
   if (slices.empty()) return;
   for (const Slice& slice : slices) announce(*slice.prediction);
   fill_batch(slices);
+  const Clock::time_point begun = seams_.now();
   const std::int32_t result = seams_.decode(model_.context(), *batch_);
+  // Where the library computes beside us (a GPU), the results are what has to be waited for.
+  llama_synchronize(model_.context());
+  std::size_t prompt_tokens = 0;
+  for (const Slice& slice : slices) prompt_tokens += slice.prediction->is_decoding() ? 0 : slice.count;
+  pacer_.note_step(prompt_tokens, seams_.now() - begun);
   ++decode_steps_;
   // No free cells: the reservation is wrong.
   ENGINE_INVARIANT(result != 1);
@@ -266,12 +279,6 @@ void Scheduler::step() {
     return;
   }
   finish_step(slices);
-}
-
-std::size_t Scheduler::slice_budget(bool beside_running) const {
-  const std::size_t batch = model_.batch_size();
-  if (model_.runs_on_cpu()) return std::min(batch, beside_running ? kBesideRunningOnCpu : kAloneOnCpu);
-  return std::min(batch, beside_running ? kBesideRunningOnGpu : batch);
 }
 
 // Prompts that are to be computed in this step, first in line first: all but those that wait for another's part.
@@ -301,25 +308,44 @@ std::vector<Prediction*> Scheduler::pending_prompts() {
   return prompts;
 }
 
+// Half of a step's prompt tokens are for the shortest prompt of those that are as urgent as the first in line, so that
+// a short question does not wait behind a long document; the first in line has the other half, so that it is never
+// held up by more than as much again.
+std::vector<std::size_t> Scheduler::share_out(const std::vector<Prediction*>& prompts, std::size_t budget) const {
+  std::vector<std::size_t> counts(prompts.size(), 0);
+  if (prompts.empty()) return counts;
+  std::size_t output_rows = model_.max_outputs() - model_.max_sequences();
+  const auto give = [&](std::size_t i, std::size_t most) {
+    std::size_t count = std::min({prompts[i]->pending() - counts[i], budget, most});
+    if (prompts[i]->wants_prompt_logprobs()) {
+      count = std::min(count, output_rows);
+      output_rows -= count;
+    }
+    counts[i] += count;
+    budget -= count;
+  };
+  std::size_t shortest = 0;
+  for (std::size_t i = 1; i < prompts.size() && prompts[i]->priority() == prompts[0]->priority(); ++i) {
+    if (prompts[i]->pending() < prompts[shortest]->pending()) shortest = i;
+  }
+  if (shortest != 0) give(shortest, (budget + 1) / 2);
+  for (std::size_t i = 0; i < prompts.size(); ++i) give(i, budget);
+  return counts;
+}
+
 std::vector<Scheduler::Slice> Scheduler::plan_step() {
   const std::vector<Prediction*> prompts = pending_prompts();
   std::vector<Slice> slices;
   for (const auto& prediction : active_) {
     if (!prediction->paused && prediction->is_decoding()) slices.push_back({prediction.get(), 1});
   }
+  if (prompts.empty()) return slices;
   // The batch has room for a token of every sequence and more (ModelLoader::check_settings).
   const std::size_t decoding = slices.size();
-  std::size_t budget = std::min(slice_budget(decoding > 0), model_.batch_size() - decoding);
-  std::size_t output_rows = model_.max_outputs() - model_.max_sequences();
-  for (Prediction* prediction : prompts) {
-    std::size_t count = std::min(prediction->pending(), budget);
-    if (prediction->wants_prompt_logprobs()) {
-      count = std::min(count, output_rows);
-      output_rows -= count;
-    }
-    if (count == 0) continue;
-    slices.push_back({prediction, count});
-    budget -= count;
+  const std::size_t wanted = pacer_.prompt_tokens(decoding > 0, prompts.front()->computed());
+  const std::vector<std::size_t> counts = share_out(prompts, std::min(wanted, model_.batch_size() - decoding));
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    if (counts[i] > 0) slices.push_back({prompts[i], counts[i]});
   }
   return slices;
 }

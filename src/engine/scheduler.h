@@ -1,8 +1,8 @@
 // Who computes what in each step. Decode thread only.
 //
 // A step is one llama_decode: first the next token of every prediction that is past its prompt, then slices of
-// prompts that are still to be computed, oldest first, within a budget that keeps the running ones moving. All
-// sequences share one cache of cells (cell_cache.h).
+// prompts that are still to be computed, as many tokens as keep the running ones moving (step_pacer.h), shared between
+// the prompt that came first and the shortest. All sequences share one cache of cells (cell_cache.h).
 //
 // Prefixes. A prompt begins from the longest beginning of it that is in cells, whoever computed it, running or
 // ended. Where a prompt ahead of it in line is still computing a part that both begin with, it waits for that part
@@ -14,9 +14,6 @@
 // makes them cache, and goes on from what is left of them when there is room: it is delayed, never failed, and
 // llama_decode is never asked for cells that are not there. A paused one keeps its cells until a waiting one can
 // only be admitted without them, so that slow readers never keep others out.
-//
-// Slices do not depend on measured time, so that a request that runs alone is always computed in the same
-// batches and gives the same bits.
 //
 // Time and the library's decode are seams: tests put a clock of their own and faults there.
 #pragma once
@@ -31,6 +28,7 @@
 #include "engine/dry_penalty.h"
 #include "engine/model.h"
 #include "engine/prediction.h"
+#include "engine/step_pacer.h"
 
 struct llama_batch;
 struct llama_context;
@@ -103,7 +101,7 @@ class Scheduler {
 
   std::vector<Slice> plan_step();
   std::vector<Prediction*> pending_prompts();
-  std::size_t slice_budget(bool beside_running) const;
+  std::vector<std::size_t> share_out(const std::vector<Prediction*>& prompts, std::size_t budget) const;
   void make_room(std::vector<Slice>& slices);
   Prediction* first_to_preempt() const;
   void preempt(Prediction& prediction);
@@ -126,6 +124,7 @@ class Scheduler {
   Seams seams_;
   DryFactory dry_;
   CellCache cells_;
+  StepPacer pacer_;
   Predictions waiting_;  // by priority, then arrival
   Predictions active_;   // index is the sequence id
   std::unique_ptr<llama_batch, BatchDeleter> batch_;

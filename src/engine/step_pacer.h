@@ -1,0 +1,44 @@
+// How many prompt tokens a step computes.
+//
+// Beside running predictions a step is what they wait for, so its length in tokens follows the measured time of the
+// steps before: next = last * target / time. Whatever a step costs besides (weights that are read once, the tokens
+// of the running ones), this settles where a step takes the target, and needs no model of the cost. Attention makes
+// a token dearer with the depth of its prompt; the length follows. It at most doubles or halves from one step to the
+// next, and is rounded down so that the library can use its computation graph again.
+//
+// Alone nobody waits, but a cancelled request and the next arrival do: there a step has a fixed length, so that a
+// request that runs alone is always computed in the same batches and gives the same bits.
+//
+// Decode thread. Knows no clock: the scheduler says how long a step took.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+namespace atelier::engine {
+
+class StepPacer {
+ public:
+  using Seconds = std::chrono::duration<double>;
+
+  struct Limits {
+    std::size_t alone = 256;  // tokens of a step with nobody beside
+    std::size_t most = 512;   // of any step
+    std::size_t first = 64;   // beside running ones, before anything was measured
+    Seconds target{0.75};     // the longest gap between two tokens of a running one; 0: no target
+  };
+
+  explicit StepPacer(const Limits& limits);
+
+  // `depth` is the number of tokens before the slice in the prompt that is first in line.
+  std::size_t prompt_tokens(bool beside_running, std::size_t depth) const;
+
+  // A step that computed `prompt_tokens` (0: none) took `time`.
+  void note_step(std::size_t prompt_tokens, Seconds time);
+
+ private:
+  Limits limits_;
+  double tokens_;  // beside running ones, not rounded
+};
+
+}  // namespace atelier::engine

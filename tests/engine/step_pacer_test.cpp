@@ -1,0 +1,167 @@
+#include "engine/step_pacer.h"
+
+#include <gtest/gtest.h>
+#include <llama.h>
+
+#include <algorithm>
+#include <random>
+#include <vector>
+
+#include "tests/engine/direct_scheduler.h"
+#include "tests/engine/test_models.h"
+
+namespace atelier::engine {
+namespace {
+
+using Seconds = StepPacer::Seconds;
+
+StepPacer::Limits limits() { return {.alone = 256, .most = 512, .first = 64, .target = Seconds(0.75)}; }
+
+// A machine on which a step takes `fixed` and each prompt token `each` more.
+std::size_t settle(StepPacer& pacer, double fixed, double each, std::size_t depth, int steps = 30) {
+  std::size_t tokens = 0;
+  for (int i = 0; i < steps; ++i) {
+    tokens = pacer.prompt_tokens(true, depth);
+    pacer.note_step(tokens, Seconds(fixed + each * static_cast<double>(tokens)));
+  }
+  return tokens;
+}
+
+TEST(StepPacer, StepsTakeWhatTheTargetAllowsAndNotMuchLess) {
+  for (const double each : {0.001, 0.002, 0.004, 0.01}) {
+    StepPacer pacer(limits());
+    const std::size_t tokens = settle(pacer, 0.05, each, 0);
+    const double time = 0.05 + each * static_cast<double>(tokens);
+    EXPECT_LE(time, 0.75) << each;
+    EXPECT_TRUE(tokens == 512 || time >= 0.4) << each << ": " << time;
+  }
+}
+
+TEST(StepPacer, AFastMachineGetsTheWholeBatchWithinAFewSteps) {
+  StepPacer pacer(limits());
+  EXPECT_EQ(settle(pacer, 0.001, 0.00002, 0, 5), 512U);
+}
+
+TEST(StepPacer, FollowsWhatBecomesSlower) {
+  StepPacer pacer(limits());
+  EXPECT_EQ(settle(pacer, 0.05, 0.001, 0), 512U);
+  const std::size_t later = settle(pacer, 0.05, 0.02, 0, 6);
+  EXPECT_LE(later, 35U);
+  EXPECT_GE(later, 16U);
+}
+
+TEST(StepPacer, DeepPromptsGetAtLeast64) {
+  StepPacer pacer(limits());
+  EXPECT_EQ(settle(pacer, 0.5, 0.05, 3000), 64U);
+  EXPECT_EQ(settle(pacer, 0.5, 0.05, 10), 16U);
+}
+
+TEST(StepPacer, TheRestOfAPromptTellsNothingOfAFullStep) {
+  StepPacer pacer(limits());
+  const std::size_t before = settle(pacer, 0.05, 0.004, 0);
+  pacer.note_step(3, Seconds(0.4));
+  EXPECT_EQ(pacer.prompt_tokens(true, 0), before);
+  pacer.note_step(0, Seconds(0.01));
+  EXPECT_EQ(pacer.prompt_tokens(true, 0), before);
+}
+
+TEST(StepPacer, AloneTheLengthIsFixed) {
+  StepPacer pacer(limits());
+  settle(pacer, 0.5, 0.05, 0);
+  EXPECT_EQ(pacer.prompt_tokens(false, 0), 256U);
+}
+
+TEST(StepPacer, WithoutATargetStepsAreAsLongAsTheBatch) {
+  StepPacer::Limits without = limits();
+  without.target = Seconds(0);
+  StepPacer pacer(without);
+  pacer.note_step(64, Seconds(100));
+  EXPECT_EQ(pacer.prompt_tokens(true, 0), 512U);
+}
+
+// ---------------------------------------------------------------- in the scheduler
+
+class Paced : public testing::Test {
+ protected:
+  // A step takes 20 ms and 3 ms for each of its tokens, on a clock of our own.
+  Scheduler::Seams seams() {
+    Scheduler::Seams seams;
+    seams.now = [this] { return now_; };
+    seams.decode = [this](llama_context* context, const llama_batch& batch) {
+      const std::int32_t result = llama_decode(context, batch);
+      now_ += std::chrono::milliseconds(20 + 3 * batch.n_tokens);
+      return result;
+    };
+    return seams;
+  }
+  static wire::LoadConfig config(std::uint32_t gap_ms) {
+    wire::LoadConfig config = test::exact_config();
+    config.set_context_length(2048);
+    config.set_kv_cells(8192);
+    config.set_token_gap_ms(gap_ms);
+    return config;
+  }
+  static wire::Generate request(std::size_t prompt, std::uint64_t answer, std::uint32_t seed) {
+    std::mt19937 random(seed);
+    std::vector<std::int32_t> tokens(prompt);
+    for (std::int32_t& token : tokens) token = static_cast<std::int32_t>(300 + random() % 700);
+    wire::Generate generate = test::greedy_request(tokens, answer);
+    generate.mutable_limits()->set_ignore_end_tokens(true);
+    return generate;
+  }
+
+  Clock::time_point now_{std::chrono::hours(1)};
+};
+
+TEST_F(Paced, ARunningStreamKeepsItsPaceWhileALongPromptIsComputed) {
+  for (const std::uint32_t gap_ms : {150U, 300U, 600U}) {
+    test::DirectScheduler engine(test::kTinyLlama, config(gap_ms), seams());
+    const auto stream = engine.submit(request(10, 200, 1));
+    while (engine.answer(stream).pieces.size() < 5) engine.step();
+    const auto prompt = engine.submit(request(900, 1, 2));
+    Clock::time_point last = now_;
+    Clock::duration worst{};
+    std::size_t pieces = engine.answer(stream).pieces.size();
+    while (!engine.answer(prompt).ended()) {
+      engine.step();
+      ASSERT_EQ(engine.answer(stream).pieces.size(), ++pieces);
+      worst = std::max(worst, now_ - last);
+      last = now_;
+    }
+    // 64 tokens are the first slice: nothing is known yet.
+    EXPECT_LE(worst, std::max(std::chrono::milliseconds(gap_ms), std::chrono::milliseconds(20 + 3 * 65)));
+    EXPECT_GE(worst, std::chrono::milliseconds(gap_ms) / 2);
+  }
+}
+
+TEST_F(Paced, AShortPromptDoesNotWaitBehindALongOne) {
+  test::DirectScheduler engine(test::kTinyLlama, config(750), seams());
+  const auto document = engine.submit(request(1900, 1, 3));
+  engine.step();
+  const auto question = engine.submit(request(40, 1, 4));
+  engine.run_until_ended(question);
+  const auto& progress = engine.answer(document).progress;
+  EXPECT_FALSE(engine.answer(document).ended());
+  // It took one step, and the document had at least half of it.
+  ASSERT_EQ(progress.size(), 2U);
+  EXPECT_GE(progress[1].processed_tokens() - progress[0].processed_tokens(), 128U);
+  engine.run();
+}
+
+TEST_F(Paced, ALongPromptIsNotHeldUpByShortOnesThatKeepComing) {
+  test::DirectScheduler engine(test::kTinyLlama, config(750), seams());
+  const auto document = engine.submit(request(1900, 1, 5));
+  std::uint32_t questions = 0;
+  int steps = 0;
+  while (!engine.answer(document).ended()) {
+    engine.submit(request(100, 1, 100 + questions++));
+    engine.step();
+    ++steps;
+  }
+  // Alone it takes 8 steps of 256.
+  EXPECT_LE(steps, 17);
+  engine.run();
+}
+
+}  // namespace
+}  // namespace atelier::engine
