@@ -70,6 +70,11 @@ void CellCache::computed(SequenceId id, std::span<const std::int32_t> tokens) {
   ENGINE_INVARIANT(tree_.cells() <= limits_.cells);
 }
 
+void CellCache::take_back(SequenceId id) {
+  const bool done = llama_memory_seq_rm(memory_, id, static_cast<llama_pos>(tree_.length(id)), -1);
+  ENGINE_INVARIANT(done);
+}
+
 void CellCache::close(SequenceId id, Leave leave) {
   ENGINE_INVARIANT(id >= 0 && static_cast<std::size_t>(id) < running_);
   if (leave == Leave::kForReuse && limits_.reuse != Reuse::kOff && tree_.length(id) > 0)

@@ -62,6 +62,8 @@ class CellCache {
   void note_unusable(std::span<const std::int32_t> tokens, std::size_t adopted);
   // The library has computed these for it.
   void computed(SequenceId id, std::span<const std::int32_t> tokens);
+  // The library has computed more for it than computed() was told; that is taken back.
+  void take_back(SequenceId id);
   // The sequence is over. The last running one gets its id.
   void close(SequenceId id, Leave leave);
 

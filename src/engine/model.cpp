@@ -21,6 +21,8 @@ Result<std::unique_ptr<Model>> Model::load(const wire::Load& load, const Hooks& 
   return ModelLoader(load, hooks).run();
 }
 
+bool Model::guesses_from_text() const { return can_take_back_ && applied_->ngram_speculation(); }
+
 CellCache::Limits Model::cell_limits() const {
   CellCache::Limits limits;
   limits.cells = kv_cells_;

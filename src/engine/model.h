@@ -62,6 +62,10 @@ class Model {
   // Predictions that may have cells at once: more than run, because paused ones keep theirs. For embeddings the
   // inputs of one batch.
   std::uint32_t max_sequences() const { return max_sequences_; }
+  // Whether tokens that were computed can be taken back exactly, as verifying guesses wants it.
+  bool can_take_back() const { return can_take_back_; }
+  // Whether guesses are to be made from the text itself (ngram_lookup.h).
+  bool guesses_from_text() const;
   // What the cache of cells may do with this model.
   CellCache::Limits cell_limits() const;
   std::uint32_t batch_size() const { return batch_size_; }
@@ -94,6 +98,7 @@ class Model {
   std::uint32_t max_sequences_ = 0;
   std::uint32_t kept_sequences_ = 0;
   Reuse reuse_ = Reuse::kOff;
+  bool can_take_back_ = false;
   std::uint32_t batch_size_ = 0;
   std::uint32_t max_outputs_ = 0;
   std::uint32_t embedding_dimensions_ = 0;

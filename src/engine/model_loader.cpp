@@ -181,6 +181,7 @@ Result<void> ModelLoader::check_settings() {
   config_.set_micro_batch_size(std::min(config_.micro_batch_size(), config_.eval_batch_size()));
   if (!config_.has_use_mmap()) config_.set_use_mmap(true);
   if (!config_.has_prefix_cache()) config_.set_prefix_cache(true);
+  if (!config_.has_ngram_speculation()) config_.set_ngram_speculation(true);
   if (!config_.has_token_gap_ms()) config_.set_token_gap_ms(kDefaultTokenGapMs);
   out_->token_gap_ = std::chrono::milliseconds(config_.token_gap_ms());
   if (!config_.has_offload_kv_cache_to_gpu()) config_.set_offload_kv_cache_to_gpu(true);
@@ -522,9 +523,11 @@ void ModelLoader::warm_up() {
   llama_synchronize(context);
   if (memory == nullptr) return;
   // Whatever kind of memory it is: what cannot give up its last token cannot be cut.
-  if (out_->reuse_ == Reuse::kAnywhere && result == 0 && !llama_memory_seq_rm(memory, 0, 1, -1)) {
-    out_->reuse_ = Reuse::kWhole;
-  }
+  const bool gave_up = result == 0 && llama_memory_seq_rm(memory, 0, 1, -1);
+  if (out_->reuse_ == Reuse::kAnywhere && result == 0 && !gave_up) out_->reuse_ = Reuse::kWhole;
+  // A sliding window has given up other cells for those that would be taken back.
+  out_->can_take_back_ = gave_up && llama_model_n_swa(out_->model_.get()) == 0;
+  if (!out_->can_take_back_) config_.set_ngram_speculation(false);
   llama_memory_clear(memory, true);
 }
 

@@ -70,6 +70,32 @@ void Prediction::note_adopted(std::size_t length) {
   most_computed_ = std::max(most_computed_, computed_);
 }
 
+Prediction::Draft Prediction::guess(std::size_t most, std::size_t other_rows, double other_tokens,
+                                    const StepCosts& costs) {
+  drafted_ = 0;
+  Draft draft;
+  // A draft of k tokens may give one more.
+  most = std::min({most, DraftControl::kLongest, room() - std::min<std::size_t>(room(), 1)});
+  if (most == 0) return draft;
+  lookup_.follow(tokens_);
+  NgramLookup::Guess found = lookup_.guess(tokens_, most);
+  agreement_ = found.agreement;
+  if (found.agreement == 0) return draft;
+  drafted_ = draft_control_.length(agreement_, most, other_rows, other_tokens, costs);
+  found.tokens.resize(drafted_);
+  draft.tokens = std::move(found.tokens);
+  draft.expected_tokens = draft_control_.expected_tokens(agreement_, drafted_);
+  return draft;
+}
+
+void Prediction::note_verified(std::size_t accepted, bool went_on, std::size_t other_rows, const StepCosts& costs) {
+  if (drafted_ == 0) return draft_control_.note_plain();
+  accepted_drafts_ += accepted;
+  (went_on ? rejected_drafts_ : ignored_drafts_) += drafted_ - accepted;
+  draft_control_.note_verified(agreement_, drafted_, accepted, other_rows, costs);
+  drafted_ = 0;
+}
+
 bool Prediction::sample(std::span<float> logits) {
   sampler_.adjust(logits);
   const auto token = sampler_.choose(logits);
@@ -160,6 +186,9 @@ void Prediction::fill_done(EndReason reason, Clock::time_point now, wire::Done& 
   done.set_cached_tokens(reused_);
   done.set_predicted_tokens(predicted_);
   done.set_seed(sampler_.seed());
+  done.set_accepted_draft_tokens(accepted_drafts_);
+  done.set_rejected_draft_tokens(rejected_drafts_);
+  done.set_ignored_draft_tokens(ignored_drafts_);
   done.set_queue_seconds(seconds(request_.arrival, has_started() ? started_ : now));
   if (has_started()) done.set_prompt_seconds(seconds(started_, predicted_ > 0 ? first_token_ : now));
   done.set_generation_seconds(seconds(first_token_, last_token_));

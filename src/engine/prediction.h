@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "engine/answer_text.h"
+#include "engine/draft_control.h"
+#include "engine/ngram_lookup.h"
 #include "engine/prefix_tree.h"
 #include "engine/sampler.h"
 #include "engine/vocabulary.h"
@@ -61,7 +63,10 @@ class Prediction {
   // The first `length` tokens have cells now, without work.
   void note_adopted(std::size_t length);
   // The cells were taken away; everything is to be computed again, or found again.
-  void lose_cells() { computed_ = 0; }
+  void lose_cells() {
+    computed_ = 0;
+    drafted_ = 0;
+  }
   // Prompt tokens that needed no work.
   std::size_t reused() const { return reused_; }
   // Tokens that may yet be added.
@@ -72,6 +77,16 @@ class Prediction {
   bool wants_prompt_logprobs() const { return request_.prompt_logprobs && prompt_reported_ < prompt_tokens(); }
   // The logits of the prompt's token at `position` (they speak of the one behind it).
   void report_prompt(std::size_t position, std::span<const float> logits, wire::Delta& delta);
+
+  // Guesses of what comes next, at most `most`, as many as pay (draft_control.h says what the others are).
+  struct Draft {
+    std::vector<std::int32_t> tokens;
+    double expected_tokens = 1;  // that verifying it gives
+  };
+  Draft guess(std::size_t most, std::size_t other_rows, double other_tokens, const StepCosts& costs);
+  void drop_guess() { drafted_ = 0; }
+  // So many of the guesses were what the sampler chose. `went_on`: the answer did not end within them.
+  void note_verified(std::size_t accepted, bool went_on, std::size_t other_rows, const StepCosts& costs);
 
   // Chooses the next token from the logits of the newest. May run beside other predictions' samples.
   // False where no token can come.
@@ -107,6 +122,15 @@ class Prediction {
   AnswerText text_;
   CharacterCompleter prompt_text_;
   std::size_t prompt_reported_ = 0;
+
+  NgramLookup lookup_;
+  DraftControl draft_control_;
+  // The draft that is being verified.
+  std::size_t drafted_ = 0;
+  std::size_t agreement_ = 0;
+  std::uint64_t accepted_drafts_ = 0;
+  std::uint64_t rejected_drafts_ = 0;
+  std::uint64_t ignored_drafts_ = 0;
 
   std::int32_t sampled_ = 0;
   std::optional<TokenLogProbabilities> sampled_logprobs_;

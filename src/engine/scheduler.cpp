@@ -268,9 +268,7 @@ void Scheduler::step() {
   const std::int32_t result = seams_.decode(model_.context(), *batch_);
   // Where the library computes beside us (a GPU), the results are what has to be waited for.
   llama_synchronize(model_.context());
-  std::size_t prompt_tokens = 0;
-  for (const Slice& slice : slices) prompt_tokens += slice.prediction->is_decoding() ? 0 : slice.count;
-  pacer_.note_step(prompt_tokens, seams_.now() - begun);
+  note_step(slices, seams_.now() - begun);
   ++decode_steps_;
   // No free cells: the reservation is wrong.
   ENGINE_INVARIANT(result != 1);
@@ -308,6 +306,17 @@ std::vector<Prediction*> Scheduler::pending_prompts() {
   return prompts;
 }
 
+void Scheduler::note_step(const std::vector<Slice>& slices, Clock::duration time) {
+  std::size_t rows = 0;
+  std::size_t prompt_tokens = 0;
+  for (const Slice& slice : slices) {
+    rows += slice.count;
+    if (!slice.prediction->is_decoding()) prompt_tokens += slice.count;
+  }
+  pacer_.note_step(prompt_tokens, time);
+  if (prompt_tokens == 0) costs_.note(rows, time);
+}
+
 // Half of a step's prompt tokens are for the shortest prompt of those that are as urgent as the first in line, so that
 // a short question does not wait behind a long document; the first in line has the other half, so that it is never
 // held up by more than as much again.
@@ -339,7 +348,10 @@ std::vector<Scheduler::Slice> Scheduler::plan_step() {
   for (const auto& prediction : active_) {
     if (!prediction->paused && prediction->is_decoding()) slices.push_back({prediction.get(), 1});
   }
-  if (prompts.empty()) return slices;
+  if (prompts.empty()) {
+    add_drafts(slices);
+    return slices;
+  }
   // The batch has room for a token of every sequence and more (ModelLoader::check_settings).
   const std::size_t decoding = slices.size();
   const std::size_t wanted = pacer_.prompt_tokens(decoding > 0, prompts.front()->computed());
@@ -348,6 +360,20 @@ std::vector<Scheduler::Slice> Scheduler::plan_step() {
     if (counts[i] > 0) slices.push_back({prompts[i], counts[i]});
   }
   return slices;
+}
+
+void Scheduler::add_drafts(std::vector<Slice>& slices) {
+  if (!model_.guesses_from_text()) return;
+  std::size_t rows = slices.size();
+  auto tokens = static_cast<double>(rows);
+  const std::size_t most_rows = std::min<std::size_t>(model_.batch_size(), model_.max_outputs());
+  for (Slice& slice : slices) {
+    Prediction::Draft draft = slice.prediction->guess(most_rows - rows, rows - 1, tokens - 1, costs_);
+    rows += draft.tokens.size();
+    tokens += draft.expected_tokens - 1;
+    slice.count += draft.tokens.size();
+    slice.draft = std::move(draft.tokens);
+  }
 }
 
 // Paused before running, low priority before high, late before early; null where nothing is active.
@@ -369,6 +395,14 @@ void Scheduler::make_room(std::vector<Slice>& slices) {
     std::size_t need = 0;
     for (const Slice& slice : slices) need += slice.count;
     if (cells_.make_room(need)) return;
+    // Nobody is delayed for the sake of guesses.
+    const bool had_drafts = std::any_of(slices.begin(), slices.end(), [](const Slice& s) { return !s.draft.empty(); });
+    for (Slice& slice : slices) {
+      slice.count -= slice.draft.size();
+      slice.draft.clear();
+      slice.prediction->drop_guess();
+    }
+    if (had_drafts) continue;
     ENGINE_INVARIANT(active_.size() > 1);
     Prediction* victim = first_to_preempt();
     std::erase_if(slices, [&](const Slice& slice) { return slice.prediction == victim; });
@@ -391,12 +425,13 @@ void Scheduler::fill_batch(std::vector<Slice>& slices) {
   for (Slice& slice : slices) {
     const Prediction& prediction = *slice.prediction;
     slice.first_row = batch.n_tokens;
-    const bool all_rows = prediction.wants_prompt_logprobs();
+    const bool all_rows = prediction.wants_prompt_logprobs() || !slice.draft.empty();
+    const std::size_t own = slice.count - slice.draft.size();
     for (std::size_t i = 0; i < slice.count; ++i) {
       ENGINE_INVARIANT(batch.n_tokens < static_cast<std::int32_t>(model_.batch_size()));
       const std::size_t position = prediction.computed() + i;
       const auto row = batch.n_tokens++;
-      batch.token[row] = prediction.tokens()[position];
+      batch.token[row] = i < own ? prediction.tokens()[position] : slice.draft[i - own];
       batch.pos[row] = static_cast<llama_pos>(position);
       batch.n_seq_id[row] = 1;
       batch.seq_id[row][0] = prediction.sequence;
@@ -408,40 +443,74 @@ void Scheduler::fill_batch(std::vector<Slice>& slices) {
 // ---------------------------------------------------------------- results
 
 void Scheduler::finish_step(const std::vector<Slice>& slices) {
-  const auto vocabulary_size = static_cast<std::size_t>(model_.vocabulary().size());
   const Clock::time_point now = seams_.now();
   for (const Slice& slice : slices) {
-    Prediction& prediction = *slice.prediction;
-    const bool was_decoding = prediction.is_decoding();
-    if (prediction.wants_prompt_logprobs()) report_prompt_rows(slice);
-    cells_.computed(prediction.sequence, std::span(prediction.tokens()).subspan(prediction.computed(), slice.count));
-    prediction.add_computed(slice.count);
-    if (!was_decoding) prompt_tokens_computed_ += slice.count;
-    // What is computed a second time after a preemption is nobody's progress.
-    if (!was_decoding && !prediction.has_answered()) {
-      wire::FromEngine message;
-      message.set_id(prediction.id());
-      const std::size_t total = prediction.prompt_tokens();
-      message.mutable_prompt_progress()->set_processed_tokens(std::min(prediction.computed(), total));
-      message.mutable_prompt_progress()->set_total_tokens(total);
-      send_(message);
-    }
-    if (prediction.pending() > 0) continue;
-
-    const auto row = slice.first_row + static_cast<std::int32_t>(slice.count) - 1;
-    float* logits = llama_get_logits_ith(model_.context(), row);
-    ENGINE_INVARIANT(logits != nullptr);
-    if (!prediction.sample({logits, vocabulary_size})) {
-      fail(prediction, "The model gave no token that can come: its numbers are not finite, or every token is banned");
-      continue;
-    }
-    ++tokens_predicted_;
-    wire::FromEngine message;
-    message.set_id(prediction.id());
-    const auto ended = prediction.absorb(now, *message.mutable_delta());
-    if (message.delta().pieces_size() > 0) send_(message);
-    if (ended) finish(prediction, *ended);
+    if (slice.prediction->is_decoding())
+      finish_decoding_slice(slice, now);
+    else
+      finish_prompt_slice(slice, now);
   }
+}
+
+void Scheduler::finish_prompt_slice(const Slice& slice, Clock::time_point now) {
+  Prediction& prediction = *slice.prediction;
+  if (prediction.wants_prompt_logprobs()) report_prompt_rows(slice);
+  cells_.computed(prediction.sequence, std::span(prediction.tokens()).subspan(prediction.computed(), slice.count));
+  prediction.add_computed(slice.count);
+  prompt_tokens_computed_ += slice.count;
+  wire::FromEngine message;
+  message.set_id(prediction.id());
+  // What is computed a second time after a preemption is nobody's progress.
+  if (!prediction.has_answered()) {
+    const std::size_t total = prediction.prompt_tokens();
+    message.mutable_prompt_progress()->set_processed_tokens(std::min(prediction.computed(), total));
+    message.mutable_prompt_progress()->set_total_tokens(total);
+    send_(message);
+  }
+  if (prediction.pending() > 0) return;
+  const auto last_row = slice.first_row + static_cast<std::int32_t>(slice.count) - 1;
+  std::optional<EndReason> ended;
+  if (!take_token(prediction, last_row, now, message, ended)) return;
+  if (message.delta().pieces_size() > 0) send_(message);
+  if (ended) finish(prediction, *ended);
+}
+
+void Scheduler::finish_decoding_slice(const Slice& slice, Clock::time_point now) {
+  Prediction& prediction = *slice.prediction;
+  wire::FromEngine message;
+  message.set_id(prediction.id());
+  std::size_t rows_used = 0;
+  std::optional<EndReason> ended;
+  while (true) {
+    cells_.computed(prediction.sequence, std::span(prediction.tokens()).subspan(prediction.computed(), 1));
+    prediction.add_computed(1);
+    const auto row = slice.first_row + static_cast<std::int32_t>(rows_used++);
+    if (!take_token(prediction, row, now, message, ended)) return;
+    if (ended || rows_used == slice.count) break;
+    if (prediction.tokens().back() != slice.draft[rows_used - 1]) break;
+  }
+  const std::size_t accepted = rows_used - 1;
+  if (rows_used < slice.count) cells_.take_back(prediction.sequence);
+  prediction.note_verified(accepted, !ended, static_cast<std::size_t>(batch_->n_tokens) - slice.count, costs_);
+  draft_tokens_ += slice.draft.size();
+  draft_tokens_accepted_ += accepted;
+  if (message.delta().pieces_size() > 0) send_(message);
+  if (ended) finish(prediction, *ended);
+}
+
+bool Scheduler::take_token(Prediction& prediction, std::int32_t row, Clock::time_point now, wire::FromEngine& message,
+                           std::optional<EndReason>& ended) {
+  const auto vocabulary_size = static_cast<std::size_t>(model_.vocabulary().size());
+  float* logits = llama_get_logits_ith(model_.context(), row);
+  ENGINE_INVARIANT(logits != nullptr);
+  if (!prediction.sample({logits, vocabulary_size})) {
+    if (message.delta().pieces_size() > 0) send_(message);
+    fail(prediction, "The model gave no token that can come: its numbers are not finite, or every token is banned");
+    return false;
+  }
+  ++tokens_predicted_;
+  ended = prediction.absorb(now, *message.mutable_delta());
+  return true;
 }
 
 void Scheduler::report_prompt_rows(const Slice& slice) {
@@ -509,6 +578,8 @@ void Scheduler::fill_info(wire::InfoResult& info) const {
   info.set_cells_cached(cells_.used_cells() - cells_.held_cells());
   info.set_sequences_cached(static_cast<std::uint32_t>(cells_.kept()));
   info.set_cells_evicted(cells_.counters().evicted_cells);
+  info.set_draft_tokens(draft_tokens_);
+  info.set_draft_tokens_accepted(draft_tokens_accepted_);
   info.set_prompt_tokens_unusable(cells_.counters().unusable_tokens);
   switch (cells_.reuse()) {
     case Reuse::kOff: info.set_prefix_reuse("off"); break;

@@ -8,6 +8,11 @@
 // ended. Where a prompt ahead of it in line is still computing a part that both begin with, it waits for that part
 // and takes it over: requests that come together compute what they share once.
 //
+// Speculation. In steps without prompts, a running prediction's next tokens may be guessed from its own text
+// (ngram_lookup.h), as many as pay (draft_control.h), and are computed in the same batch, a row each. Its sampler then
+// goes through the rows in order and stops where it chooses otherwise, so the answer is what it would have been; what
+// was computed too much is taken back.
+//
 // Cells. A prediction is admitted when its prompt and some room to grow fit beside everyone's present need; cells
 // that nobody needs any more are cache and stand in nobody's way. If growth later outruns the cells, cache goes
 // first; then the prediction that was admitted last (a paused one before a running one) gives its cells back, which
@@ -21,6 +26,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -80,7 +86,8 @@ class Scheduler {
   // What one prediction computes in this step, and the batch row of its first token.
   struct Slice {
     Prediction* prediction;
-    std::size_t count;
+    std::size_t count;                     // rows: tokens of the prediction, then those of the draft
+    std::vector<std::int32_t> draft = {};  // guesses of what follows its newest token
     std::int32_t first_row = 0;
   };
   struct BatchDeleter {
@@ -102,12 +109,19 @@ class Scheduler {
   std::vector<Slice> plan_step();
   std::vector<Prediction*> pending_prompts();
   std::vector<std::size_t> share_out(const std::vector<Prediction*>& prompts, std::size_t budget) const;
+  void add_drafts(std::vector<Slice>& slices);
   void make_room(std::vector<Slice>& slices);
   Prediction* first_to_preempt() const;
   void preempt(Prediction& prediction);
 
   void fill_batch(std::vector<Slice>& slices);
+  void note_step(const std::vector<Slice>& slices, Clock::duration time);
   void finish_step(const std::vector<Slice>& slices);
+  void finish_prompt_slice(const Slice& slice, Clock::time_point now);
+  void finish_decoding_slice(const Slice& slice, Clock::time_point now);
+  // The next token from the logits of a row. False where none can come; the prediction has failed then.
+  bool take_token(Prediction& prediction, std::int32_t row, Clock::time_point now, wire::FromEngine& message,
+                  std::optional<EndReason>& ended);
   void report_prompt_rows(const Slice& slice);
   void fail_step(const std::vector<Slice>& slices, std::int32_t result);
 
@@ -125,6 +139,7 @@ class Scheduler {
   DryFactory dry_;
   CellCache cells_;
   StepPacer pacer_;
+  StepCosts costs_;
   Predictions waiting_;  // by priority, then arrival
   Predictions active_;   // index is the sequence id
   std::unique_ptr<llama_batch, BatchDeleter> batch_;
@@ -133,6 +148,8 @@ class Scheduler {
   std::uint64_t prompt_tokens_computed_ = 0;
   std::uint64_t prompt_tokens_reused_ = 0;
   std::uint64_t tokens_predicted_ = 0;
+  std::uint64_t draft_tokens_ = 0;
+  std::uint64_t draft_tokens_accepted_ = 0;
 };
 
 }  // namespace atelier::engine

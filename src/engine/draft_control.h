@@ -1,0 +1,79 @@
+// How many drafted tokens are worth verifying.
+//
+// A draft of k tokens is verified in one step of 1 + k rows. It gives 1 + p1 + p1 p2 + … tokens, where pi is the
+// chance that the i-th is right if those before it were, and costs what 1 + k rows cost. On a processor rows are dear
+// (1.6 times a single one for two, 2.3 for four, about 5 for sixteen), on a GPU nearly free: so costs are measured
+// (StepCosts), chances are counted (DraftControl), and the length with the best ratio is taken; none, where none pays.
+//
+// What might be lost is bounded: every answer has a purse, in single steps. Each token that it makes puts 2 % of a step
+// into it, each verification what it gained or lost; no draft is made that could cost more than the purse holds.
+//
+// Pure bookkeeping, no clock. StepCosts belongs to the scheduler, a DraftControl to an answer. Decode thread.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <span>
+
+namespace atelier::engine {
+
+// What a step costs by the number of its rows, where it computes no prompts.
+class StepCosts {
+ public:
+  using Seconds = std::chrono::duration<double>;
+  static constexpr std::size_t kMostRows = 64;
+
+  void note(std::size_t rows, Seconds time);
+  // Seconds; never less for more rows. Between measured numbers of rows it is interpolated, beyond them carried on.
+  // Before anything was measured a row more costs half of the first, in steps of 1.
+  double of(std::size_t rows) const;
+
+ private:
+  struct Sample {
+    double seconds = 0;
+    double weight = 0;
+  };
+  double measured(std::size_t rows) const;
+
+  std::array<Sample, kMostRows + 1> samples_{};
+};
+
+class DraftControl {
+ public:
+  static constexpr std::size_t kLongest = 16;
+
+  // The number of tokens to draft, at most `most`, behind an agreement of so many tokens (NgramLookup::Guess; the
+  // longer, the surer). The other sequences of the step have `other_rows` rows and are expected to give
+  // `other_tokens` tokens.
+  std::size_t length(std::size_t agreement, std::size_t most, std::size_t other_rows, double other_tokens,
+                     const StepCosts& costs) const;
+  // The tokens that such a draft is expected to give, the one behind it included.
+  double expected_tokens(std::size_t agreement, std::size_t length) const;
+
+  // A step without a draft gave a token.
+  void note_plain() { earn(kShare); }
+  // `accepted` of `drafted` tokens were right, and the answer went on (or ended by itself) with one more. Those
+  // behind the first wrong one tell nothing.
+  void note_verified(std::size_t agreement, std::size_t drafted, std::size_t accepted, std::size_t other_rows,
+                     const StepCosts& costs);
+
+ private:
+  static constexpr double kShare = 0.02;
+  static constexpr double kFirstPurse = 1.25;
+  static constexpr double kFullPurse = 32;
+
+  struct Chance {
+    double right = 0;
+    double tried = 0;
+  };
+  static constexpr std::size_t kClasses = 6;
+  static std::size_t class_of(std::size_t agreement);
+  double chance(std::size_t agreement) const;
+  void earn(double steps);
+
+  std::array<Chance, kClasses> seen_{};
+  double purse_ = kFirstPurse;
+};
+
+}  // namespace atelier::engine
