@@ -64,25 +64,6 @@ Value item(const Value& object, const Value& index) {
   }
 }
 
-Value loop_member(LoopObject& loop, std::string_view name) {
-  if (name == "index0") return Value::integer(loop.index0);
-  if (name == "index") return Value::integer(loop.index0 + 1);
-  if (name == "first") return Value::boolean(loop.index0 == 0);
-  if (name == "last") return Value::boolean(!loop.peek());
-  if (name == "length") return Value::integer(loop.length());
-  if (name == "revindex") return Value::integer(loop.length() - loop.index0);
-  if (name == "revindex0") return Value::integer(loop.length() - loop.index0 - 1);
-  if (name == "depth") return Value::integer(loop.depth0 + 1);
-  if (name == "depth0") return Value::integer(loop.depth0);
-  if (name == "previtem") {
-    return loop.index0 == 0 ? Value::undefined_because("there is no previous item") : loop.before;
-  }
-  if (name == "nextitem") {
-    return loop.peek() ? loop.ahead[loop.ahead_position] : Value::undefined_because("there is no next item");
-  }
-  return {};
-}
-
 Value macro_member(const MacroObject& macro, std::string_view name) {
   if (name == "name") {
     return macro.body.name.empty() ? Value::none() : Value::template_text(macro.body.name);
@@ -107,7 +88,10 @@ Value data_attribute(const Value& object, std::string_view name) {
       const Value* found = object.as<NamespaceObject>().attributes.find(name);
       return found != nullptr ? *found : Value();
     }
-    case Kind::kLoop: return loop_member(object.as<LoopObject>(), name);
+    case Kind::kLoop: {
+      const LoopMember member = loop_member_named(name);
+      return member == LoopMember::kNone ? Value() : loop_member(object.as<LoopObject>(), member);
+    }
     case Kind::kMacro: return macro_member(object.as<MacroObject>(), name);
     case Kind::kCycler:
       if (name == "current") return object.as<CyclerObject>().items[object.as<CyclerObject>().position];
@@ -186,6 +170,34 @@ Value own_attribute(const Value& object, std::string_view name, Method method) {
 
 }  // namespace
 
+LoopMember loop_member_named(std::string_view name) {
+  constexpr std::string_view kNames[] = {"",         "index0",    "index", "first",  "last",     "length",
+                                         "revindex", "revindex0", "depth", "depth0", "previtem", "nextitem"};
+  for (std::size_t i = 1; i < std::size(kNames); ++i) {
+    if (kNames[i] == name) return static_cast<LoopMember>(i);
+  }
+  return LoopMember::kNone;
+}
+
+Value loop_member(LoopObject& loop, LoopMember member) {
+  switch (member) {
+    case LoopMember::kIndex0: return Value::integer(loop.index0);
+    case LoopMember::kIndex: return Value::integer(loop.index0 + 1);
+    case LoopMember::kFirst: return Value::boolean(loop.index0 == 0);
+    case LoopMember::kLast: return Value::boolean(!loop.peek());
+    case LoopMember::kLength: return Value::integer(loop.length());
+    case LoopMember::kRevindex: return Value::integer(loop.length() - loop.index0);
+    case LoopMember::kRevindex0: return Value::integer(loop.length() - loop.index0 - 1);
+    case LoopMember::kDepth: return Value::integer(loop.depth0 + 1);
+    case LoopMember::kDepth0: return Value::integer(loop.depth0);
+    case LoopMember::kPrevitem:
+      return loop.index0 == 0 ? Value::undefined_because("there is no previous item") : loop.previous();
+    case LoopMember::kNextitem: return loop.peek() ? loop.next() : Value::undefined_because("there is no next item");
+    case LoopMember::kNone: break;
+  }
+  return {};
+}
+
 Method method_named(std::string_view name) {
   for (std::size_t i = 1; i < std::size(kMethodNames); ++i) {
     if (kMethodNames[i] == name) return static_cast<Method>(i);
@@ -234,11 +246,6 @@ Value subscript(const Value& object, const Value& index) {
 }
 
 Value attribute(const Value& object, const Value& name, Method method) {
-  // The common case first: a member of a dictionary that is not hidden by a method's name.
-  if (method == Method::kNone && object.is_dict() && !text_view(name).starts_with("__")) {
-    const Value* found = object.as_dict().find(text_view(name));
-    return found != nullptr ? *found : Value::undefined_member(object, name);
-  }
   Value found = own_attribute(object, text_view(name), method);
   if (found.is_missing()) found = item(object, name);
   return found.is_missing() ? Value::undefined_member(object, name) : found;

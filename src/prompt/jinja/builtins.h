@@ -31,12 +31,15 @@ struct FilterInfo {
   std::string_view name;
   Signature signature;
   Value (*run)(Interpreter& interpreter, const Value& input, Bound& bound, Arguments& arguments);
+  // Puts str() of what run() gives into the output; null where there is no shorter way.
+  void (*write)(TextBuilder& out, const Value& input, Bound& bound) = nullptr;
 };
 
 struct TestInfo {
   std::string_view name;
   Signature signature;
   bool (*run)(const Value& input, Bound& bound);
+  bool (*plain)(const Value& input) = nullptr;  // the same, for tests without arguments
 };
 
 // The tables, each in its file: filters.cpp, sequence_filters.cpp, text_filters.cpp.
@@ -79,6 +82,7 @@ bool compare(Comparison comparison, const Value& a, const Value& b);
 Value subscript(const Value& object, const Value& index);
 // object.name, with Jinja's fall back to object["name"]. `method` is the name's, if a method has that name.
 Value attribute(const Value& object, const Value& name, Method method);
+Value loop_member(LoopObject& loop, LoopMember member);
 // object[start:stop:step]; none where there is no bound.
 Value slice(const Value& object, const Value& start, const Value& stop, const Value& step);
 // object.name alone, as the filter attr has it; undefined where there is no such attribute.

@@ -16,28 +16,37 @@ bool is_negated_constant(const Expression& node) {
 
 }  // namespace
 
-// A value that is there already and need not be copied; null for everything that must be computed.
-const Value* Interpreter::borrow(const Expression& node) const {
-  if (node.kind == ExpressionKind::kConstant) return &static_cast<const Constant&>(node).value;
+const Value* Interpreter::borrow_member(const Expression& node, const Value* absent) const {
+  const Expression* of = nullptr;
+  const MemberName* name = nullptr;
+  if (node.kind == ExpressionKind::kSubscript) {
+    const auto& subscript = static_cast<const Subscript&>(node);
+    if (!subscript.member) return nullptr;
+    of = subscript.object.get();
+    name = &*subscript.member;
+    if (!subscript.is_only_member) absent = nullptr;
+  } else if (node.kind == ExpressionKind::kAttribute) {
+    const auto& attribute_node = static_cast<const Attribute&>(node);
+    if (!attribute_node.member) return nullptr;
+    of = attribute_node.object.get();
+    name = &*attribute_node.member;
+  } else {
+    return nullptr;
+  }
+  const Value* object = borrow(*of);
+  if (object == nullptr || !object->is_dict()) return nullptr;
+  const Value* found = object->as_dict().find(*name);
+  return found != nullptr ? found : absent;
+}
+
+const Value* Interpreter::borrow_or_undefined(const Expression& node) const {
+  static const Value kUndefined = Value::undefined({});
   if (node.kind == ExpressionKind::kName) {
     const Value& value = slot(static_cast<const Name&>(node).slot);
-    return value.is_missing() ? nullptr : &value;
+    return value.is_missing() ? &kUndefined : &value;
   }
-  // Members of dictionaries, which never change.
-  if (node.kind == ExpressionKind::kSubscript) {
-    const auto& member = static_cast<const Subscript&>(node);
-    if (member.index->kind != ExpressionKind::kConstant) return nullptr;
-    const Value& key = static_cast<const Constant&>(*member.index).value;
-    const Value* object = key.is_text() ? borrow(*member.object) : nullptr;
-    return object != nullptr && object->is_dict() ? object->as_dict().find(text_view(key)) : nullptr;
-  }
-  if (node.kind == ExpressionKind::kAttribute) {
-    const auto& member = static_cast<const Attribute&>(node);
-    const Value* object = member.method == Method::kNone ? borrow(*member.object) : nullptr;
-    if (object == nullptr || !object->is_dict() || text_view(member.name).starts_with("__")) return nullptr;
-    return object->as_dict().find(text_view(member.name));
-  }
-  return nullptr;
+  if (node.kind == ExpressionKind::kConstant) return &static_cast<const Constant&>(node).value;
+  return borrow_member(node, &kUndefined);
 }
 
 // truth() of what the expression gives.
@@ -49,9 +58,11 @@ bool Interpreter::holds(const Expression& node) {
     case ExpressionKind::kOr:
       return holds(*static_cast<const Binary&>(node).left) || holds(*static_cast<const Binary&>(node).right);
     case ExpressionKind::kNot: return !holds(*static_cast<const Unary&>(node).operand);
+    case ExpressionKind::kCompare: return compare_holds(static_cast<const Compare&>(node));
+    case ExpressionKind::kTest: return test_holds(static_cast<const TestCall&>(node));
     default: break;
   }
-  const Value* there = borrow(node);
+  const Value* there = borrow_or_undefined(node);
   return truth(there != nullptr ? *there : evaluate(node));
 }
 
@@ -66,7 +77,7 @@ Value Interpreter::evaluate(const Expression& node) {
     case ExpressionKind::kConditional: return evaluate_conditional(static_cast<const Conditional&>(node));
     case ExpressionKind::kAnd:
     case ExpressionKind::kOr: return evaluate_logic(static_cast<const Binary&>(node));
-    case ExpressionKind::kCompare: return evaluate_compare(static_cast<const Compare&>(node));
+    case ExpressionKind::kCompare: return Value::boolean(compare_holds(static_cast<const Compare&>(node)));
     case ExpressionKind::kNot:
     case ExpressionKind::kNegative:
     case ExpressionKind::kPositive: return evaluate_unary(static_cast<const Unary&>(node));
@@ -75,7 +86,7 @@ Value Interpreter::evaluate(const Expression& node) {
     case ExpressionKind::kSubscript: return evaluate_subscript(static_cast<const Subscript&>(node));
     case ExpressionKind::kCall: return evaluate_call(static_cast<const Call&>(node));
     case ExpressionKind::kFilter: return evaluate_filter(static_cast<const FilterCall&>(node));
-    case ExpressionKind::kTest: return evaluate_test(static_cast<const TestCall&>(node));
+    case ExpressionKind::kTest: return Value::boolean(test_holds(static_cast<const TestCall&>(node)));
     case ExpressionKind::kSlice: break;  // only inside a subscript
     default: return evaluate_binary(static_cast<const Binary&>(node));
   }
@@ -118,33 +129,37 @@ Value Interpreter::evaluate_logic(const Binary& node) {
   return evaluate(*node.right);
 }
 
-Value Interpreter::evaluate_compare(const Compare& node) {
+namespace {
+
+bool compare_quickly(Comparison comparison, const Value& left, const Value& right) {
+  if (left.is_text() && right.is_text()) {
+    if (comparison == Comparison::kEqual) return equal_texts(left, right);
+    if (comparison == Comparison::kNotEqual) return !equal_texts(left, right);
+  }
+  return compare(comparison, left, right);
+}
+
+}  // namespace
+
+bool Interpreter::compare_holds(const Compare& node) {
   if (node.rest.size() == 1) {
     const auto& [comparison, operand] = node.rest.front();
-    // Neither operand changes while the other is computed: names are only assigned by statements. A macro
-    // could assign a name, so only a constant or a name on the right is left where it is.
+    const Value* left_there = borrow(*node.first);
+    const Value left = left_there != nullptr ? Value() : evaluate(*node.first);
     const Value* right_there = borrow(*operand);
-    if (const Value* left_there = right_there != nullptr ? borrow(*node.first) : nullptr) {
-      at(node.offset);
-      return Value::boolean(compare(comparison, *left_there, *right_there));
-    }
-    const Value left = evaluate(*node.first);
-    if (right_there != nullptr && operand->kind == ExpressionKind::kConstant) {
-      at(node.offset);
-      return Value::boolean(compare(comparison, left, *right_there));
-    }
-    const Value right = evaluate(*operand);
+    const Value right = right_there != nullptr ? Value() : evaluate(*operand);
     at(node.offset);
-    return Value::boolean(compare(comparison, left, right));
+    return compare_quickly(comparison, left_there != nullptr ? *left_there : left,
+                           right_there != nullptr ? *right_there : right);
   }
   Value left = evaluate(*node.first);
   for (const auto& [comparison, operand] : node.rest) {
     Value right = evaluate(*operand);
     at(node.offset);
-    if (!compare(comparison, left, right)) return Value::boolean(false);
+    if (!compare(comparison, left, right)) return false;
     left = std::move(right);
   }
-  return Value::boolean(true);
+  return true;
 }
 
 Value Interpreter::evaluate_binary(const Binary& node) {
@@ -188,18 +203,24 @@ Value Interpreter::evaluate_concat(const Concat& node) {
 }
 
 Value Interpreter::evaluate_attribute(const Attribute& node) {
-  if (const Value* object = borrow(*node.object)) {
-    at(node.offset);
-    return attribute(*object, node.name, node.method);
-  }
-  const Value object = evaluate(*node.object);
+  const Value* there = borrow(*node.object);
+  const Value made = there != nullptr ? Value() : evaluate(*node.object);
+  const Value& object = there != nullptr ? *there : made;
   at(node.offset);
+  if (node.member && object.is_dict()) {
+    const Value* found = object.as_dict().find(*node.member);
+    return found != nullptr ? *found : Value::undefined_member(object, node.name);
+  }
+  if (node.loop_member != LoopMember::kNone && object.is(Kind::kLoop)) {
+    return loop_member(object.as<LoopObject>(), node.loop_member);
+  }
   return attribute(object, node.name, node.method);
 }
 
 Value Interpreter::evaluate_subscript(const Subscript& node) {
-  if (const Value* there = borrow(node)) return *there;
-  const Value object = evaluate(*node.object);
+  const Value* there = borrow(*node.object);
+  const Value made = there != nullptr ? Value() : evaluate(*node.object);
+  const Value& object = there != nullptr ? *there : made;
   if (node.index->kind == ExpressionKind::kSlice) {
     const auto& bounds = static_cast<const Slice&>(*node.index);
     const auto bound = [&](const ExpressionPtr& expression) {
@@ -211,9 +232,13 @@ Value Interpreter::evaluate_subscript(const Subscript& node) {
     at(node.offset);
     return slice(object, start, stop, step);
   }
-  const Value index = evaluate(*node.index);
+  if (node.member && object.is_dict()) {
+    if (const Value* found = object.as_dict().find(*node.member)) return *found;
+  }
+  const Value* index_there = borrow(*node.index);
+  const Value index = index_there != nullptr ? Value() : evaluate(*node.index);
   at(node.offset);
-  return subscript(object, index);
+  return subscript(object, index_there != nullptr ? *index_there : index);
 }
 
 void Interpreter::evaluate_arguments(const CallArguments& node, Arguments& arguments) {
@@ -237,66 +262,81 @@ void Interpreter::evaluate_arguments(const CallArguments& node, Arguments& argum
   }
 }
 
+// Arguments whose memory is used again by the next call.
+Interpreter::BorrowedArguments::BorrowedArguments(Interpreter& interpreter) : interpreter_(interpreter) {
+  auto& spare = interpreter_.spare_arguments_;
+  if (spare.empty()) return;
+  arguments_.positional = std::move(spare.back());
+  spare.pop_back();
+}
+
+Interpreter::BorrowedArguments::~BorrowedArguments() {
+  if (arguments_.positional.capacity() == 0) return;
+  arguments_.positional.clear();
+  interpreter_.spare_arguments_.push_back(std::move(arguments_.positional));
+}
+
+void Interpreter::prepare_arguments(const Call& node, const Value* caller, Arguments& arguments) {
+  evaluate_arguments(node.arguments, arguments);
+  if (caller == nullptr) return;
+  if (arguments.find_named("caller") != nullptr) raise_runtime("the argument 'caller' is given twice");
+  arguments.named.emplace_back(Value::template_text("caller"), *caller);
+}
+
 Value Interpreter::evaluate_call(const Call& node, const Value* caller) {
-  Arguments arguments;
-  const auto prepare = [&] {
-    evaluate_arguments(node.arguments, arguments);
-    if (caller == nullptr) return;
-    if (arguments.find_named("caller") != nullptr) raise_runtime("the argument 'caller' is given twice");
-    arguments.named.emplace_back(Value::template_text("caller"), *caller);
-  };
+  BorrowedArguments arguments(*this);
   if (node.callee->kind == ExpressionKind::kAttribute) {
     // A method call needs no bound method.
     const auto& member = static_cast<const Attribute&>(*node.callee);
     if (member.method != Method::kNone) {
       const Value object = evaluate(*member.object);
       if (method_access(object, member.method) == MethodAccess::kAllowed) {
-        prepare();
+        prepare_arguments(node, caller, *arguments);
         at(member.offset);
         budget_.step();
-        return call_method(*this, object, member.method, arguments);
+        return call_method(*this, object, member.method, *arguments);
       }
       at(member.offset);
       const Value callee = attribute(object, member.name, member.method);
-      prepare();
+      prepare_arguments(node, caller, *arguments);
       at(member.offset);
-      return call(callee, arguments);
+      return call(callee, *arguments);
     }
   }
   const Value callee = evaluate(*node.callee);
-  prepare();
+  prepare_arguments(node, caller, *arguments);
   at(node.callee->offset);
-  return call(callee, arguments);
+  return call(callee, *arguments);
 }
 
 Value Interpreter::evaluate_filter(const FilterCall& node, const Value* block_text) {
   // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): a filter has no input only in a filter block, with its text.
-  const Value input = node.input == nullptr ? *block_text
-                      : node.input->kind == ExpressionKind::kFilter
-                          ? evaluate_filter(static_cast<const FilterCall&>(*node.input), block_text)
-                          : evaluate(*node.input);
+  const Value* there = node.input == nullptr ? block_text : borrow(*node.input);
+  const Value made = there != nullptr ? Value()
+                     : node.input->kind == ExpressionKind::kFilter
+                         ? evaluate_filter(static_cast<const FilterCall&>(*node.input), block_text)
+                         : evaluate(*node.input);
   Arguments arguments;
-  evaluate_arguments(node.arguments, arguments);
+  if (!node.arguments.is_empty()) evaluate_arguments(node.arguments, arguments);
   at(node.offset);
   if (node.filter == nullptr) raise_runtime(unknown_filter(node.name));
   budget_.step();
-  return run_filter(*this, *node.filter, input, arguments);
+  return run_filter(*this, *node.filter, there != nullptr ? *there : made, arguments);
 }
 
-Value Interpreter::evaluate_test(const TestCall& node) {
-  const Value* there = borrow(*node.input);
-  if (node.arguments.is_empty() && node.test != nullptr && node.test->signature.required == 0) {
-    const Value made = there != nullptr ? Value() : evaluate(*node.input);
-    at(node.offset);
-    Bound none;
-    return Value::boolean(node.test->run(there != nullptr ? *there : made, none));
+bool Interpreter::test_holds(const TestCall& node) {
+  if (node.test != nullptr && node.test->plain != nullptr && node.arguments.is_empty()) {
+    if (const Value* there = borrow_or_undefined(*node.input)) return node.test->plain(*there);
+    return node.test->plain(evaluate(*node.input));
   }
-  const Value input = there != nullptr ? *there : evaluate(*node.input);
+  const Value* there = borrow(*node.input);
+  const Value made = there != nullptr ? Value() : evaluate(*node.input);
+  const Value& input = there != nullptr ? *there : made;
   Arguments arguments;
-  evaluate_arguments(node.arguments, arguments);
+  if (!node.arguments.is_empty()) evaluate_arguments(node.arguments, arguments);
   at(node.offset);
   if (node.test == nullptr) raise_runtime(unknown_test(node.name));
-  return Value::boolean(run_test(*node.test, input, arguments));
+  return run_test(*node.test, input, arguments);
 }
 
 }  // namespace atelier::prompt::jinja

@@ -127,6 +127,14 @@ ExpressionPtr Parser::parse_sum() {
     const int depth = std::max(node->left->depth, node->right->depth);
     left = deepened(std::move(node), depth);
   }
+  if (left->kind == ExpressionKind::kAdd) {
+    auto& sum = static_cast<Binary&>(*left);
+    const Expression* part = &sum;
+    for (; part->kind == ExpressionKind::kAdd; part = static_cast<const Binary&>(*part).left.get()) {
+      sum.additions.push_back(static_cast<const Binary*>(part));
+    }
+    std::reverse(sum.additions.begin(), sum.additions.end());
+  }
   return left;
 }
 
@@ -310,12 +318,23 @@ ExpressionPtr Parser::parse_filters_and_tests(ExpressionPtr node) {
   }
 }
 
+namespace {
+
+// No attribute of a dictionary that a template can reach has that name.
+bool means_only_members(std::string_view name) {
+  return method_named(name) == Method::kNone && !name.starts_with("__");
+}
+
+}  // namespace
+
 ExpressionPtr Parser::attribute(std::uint32_t offset, ExpressionPtr object, const std::string& name) {
   auto node = std::make_unique<Attribute>(offset);
   const int depth = object->depth;
   node->object = std::move(object);
   node->name = constants_.text(name);
   node->method = method_named(name);
+  node->loop_member = loop_member_named(name);
+  if (means_only_members(name)) node->member.emplace(text_view(node->name));
   return deepened(std::move(node), depth);
 }
 
@@ -343,6 +362,12 @@ ExpressionPtr Parser::parse_subscript(ExpressionPtr node) {
   subscript->object = std::move(node);
   if (indices.size() == 1) {
     subscript->index = std::move(indices.front());
+    if (subscript->index->kind == ExpressionKind::kConstant) {
+      if (const Value& key = static_cast<const Constant&>(*subscript->index).value; key.is_text()) {
+        subscript->member.emplace(text_view(key));
+        subscript->is_only_member = means_only_members(text_view(key));
+      }
+    }
   } else {
     for (const ExpressionPtr& index : indices) {
       if (index->kind == ExpressionKind::kSlice) fail("a slice cannot be one of several indices", index->offset);

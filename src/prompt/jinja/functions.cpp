@@ -108,8 +108,17 @@ constexpr std::pair<std::string_view, FunctionObject::Implementation> kFunctions
 }  // namespace
 
 Value builtin_function(std::string_view name) {
-  for (const auto& [known, implementation] : kFunctions) {
-    if (known == name) return Value::of(std::make_unique<FunctionObject>(known, implementation).release());
+  // Made once, and shared by all renderings.
+  static const auto kObjects = [] {
+    std::vector<std::unique_ptr<FunctionObject>> made;
+    for (const auto& [known, implementation] : kFunctions) {
+      made.push_back(std::make_unique<FunctionObject>(known, implementation));
+      made.back()->references = Object::kImmortal;
+    }
+    return made;
+  }();
+  for (const auto& function : kObjects) {
+    if (function->name == name) return Value::of(function.get());
   }
   return {};
 }

@@ -9,6 +9,20 @@ namespace atelier::prompt::jinja {
 
 // ---- Loops as objects
 
+IndexedElements::IndexedElements(Value source) : source_(std::move(source)) {
+  if (source_.is_sequence()) {
+    list_ = &source_.as_sequence().items;
+  } else if (source_.is(Kind::kDictView) && source_.as<DictViewObject>().part == DictViewObject::Part::kItems) {
+    members_ = &source_.as<DictViewObject>().dict.as_dict().items;
+  }
+}
+
+Value IndexedElements::at(std::size_t place) const {
+  if (list_ != nullptr) return (*list_)[place];
+  const auto& [key, value] = (*members_)[place];
+  return Value::tuple({key, value}, source_.provenance());
+}
+
 bool LoopObject::advance(Value& element) {
   if (ahead_position < ahead.size()) {
     element = std::move(ahead[ahead_position++]);
@@ -26,6 +40,7 @@ bool LoopObject::advance(Value& element) {
 }
 
 bool LoopObject::peek() {
+  if (!source) return index0 + 1 < static_cast<std::int64_t>(indexed.size());
   if (ahead_position < ahead.size()) return true;
   Value element;
   if (!source->next(element)) return false;
@@ -33,7 +48,14 @@ bool LoopObject::peek() {
   return true;
 }
 
+Value LoopObject::previous() const { return source ? before : indexed.at(static_cast<std::size_t>(index0 - 1)); }
+
+Value LoopObject::next() const {
+  return source ? ahead[ahead_position] : indexed.at(static_cast<std::size_t>(index0 + 1));
+}
+
 std::int64_t LoopObject::length() {
+  if (!source) return static_cast<std::int64_t>(indexed.size());
   if (known_length < 0) known_length = source->size();
   if (known_length < 0) {
     Value element;
@@ -66,7 +88,7 @@ struct Interpreter::ConditionSource : ElementSource {
   }
 
   bool next(Value& element) override {
-    const Ref<Activation> caller = std::exchange(interpreter.activation_, scope);
+    const Ref<Activation> caller = interpreter.enter_activation(scope);
     const std::uint32_t offset = interpreter.offset_;
     if (!std::exchange(entered, true)) interpreter.enter(node.condition_scope);
     bool found = false;
@@ -78,7 +100,7 @@ struct Interpreter::ConditionSource : ElementSource {
         element = interpreter.evaluate(*node.condition_target);
       }
     }
-    interpreter.activation_ = caller;
+    interpreter.enter_activation(caller);
     interpreter.offset_ = offset;
     return found;
   }
@@ -125,7 +147,7 @@ Interpreter::~Interpreter() {
 }
 
 void Interpreter::run(TextBuilder& out) {
-  activation_ = Ref<Activation>(std::make_unique<Activation>(program_.slot_count, Ref<Activation>()).release());
+  enter_activation(Ref<Activation>(std::make_unique<Activation>(program_.slot_count, Ref<Activation>()).release()));
   out_ = &out;
   try {
     enter(program_.scope);
@@ -138,13 +160,11 @@ void Interpreter::run(TextBuilder& out) {
   }
 }
 
-Value Interpreter::global(std::uint32_t index) { return globals_[index]; }
-
 void Interpreter::enter(const ScopePlan& plan) {
   for (const ScopeEntry& entry : plan) {
-    Value& target = activation_->slots[entry.slot];
+    Value& target = frame_[entry.slot];
     switch (entry.action) {
-      case ScopeEntry::Action::kFromContext: target = global(entry.global); break;
+      case ScopeEntry::Action::kFromContext: target = globals_[entry.global]; break;
       case ScopeEntry::Action::kFromOuter: target = slot(entry.outer); break;
       case ScopeEntry::Action::kUnset: target = Value(); break;
     }
@@ -201,58 +221,117 @@ void Interpreter::execute_output(const Output& node) {
   }
 }
 
-// Sums and conditions go out piece by piece, without a value of their own.
+// What is only joined goes out piece by piece, without a value of its own.
 void Interpreter::output_expression(const Expression& node) {
   budget_.step();
   if (const Value* value = borrow(node)) {
     at(node.offset);
     append_text(*out_, *value);
-  } else if (node.kind == ExpressionKind::kAdd) {
-    Value sum;
-    if (output_sum(static_cast<const Binary&>(node), out_->size(), sum)) return;
-    at(node.offset);
-    append_text(*out_, sum);
-  } else if (node.kind == ExpressionKind::kConditional) {
-    const auto& choice = static_cast<const Conditional&>(node);
-    if (holds(*choice.test)) {
-      output_expression(*choice.then);
-    } else if (choice.otherwise) {
-      output_expression(*choice.otherwise);
+    return;
+  }
+  switch (node.kind) {
+    case ExpressionKind::kAdd: {
+      Value sum;
+      if (output_sum(static_cast<const Binary&>(node), sum)) return;
+      at(node.offset);
+      append_text(*out_, sum);
+      return;
     }
-  } else {
-    const Value made = evaluate(node);
-    at(node.offset);
-    append_text(*out_, made);
+    case ExpressionKind::kConcat:
+      for (const ExpressionPtr& item : static_cast<const Concat&>(node).items) output_expression(*item);
+      return;
+    case ExpressionKind::kConditional: {
+      const auto& choice = static_cast<const Conditional&>(node);
+      if (holds(*choice.test)) {
+        output_expression(*choice.then);
+      } else if (choice.otherwise) {
+        output_expression(*choice.otherwise);
+      }
+      return;
+    }
+    case ExpressionKind::kFilter: output_filter(static_cast<const FilterCall&>(node)); return;
+    case ExpressionKind::kCall: output_call(static_cast<const Call&>(node)); return;
+    default: {
+      const Value made = evaluate(node);
+      at(node.offset);
+      append_text(*out_, made);
+    }
   }
 }
 
-// a + b + …: true where all of them were plain text, which is in the output then, from `begin` on. Else the sum is a
-// value, and the output as it was.
-bool Interpreter::output_sum(const Binary& node, std::size_t begin, Value& sum) {
-  budget_.step();
-  bool is_out = false;
-  if (node.left->kind == ExpressionKind::kAdd) {
-    is_out = output_sum(static_cast<const Binary&>(*node.left), begin, sum);
-  } else {
-    const Value* there = borrow(*node.left);
-    sum = there != nullptr ? *there : evaluate(*node.left);
-  }
-  Value made;
-  const Value* right = borrow(*node.right);
-  if (right == nullptr) {
-    made = evaluate(*node.right);
-    right = &made;
-  }
+// a + b + …: true where all of them were plain text, which is in the output then. Else the sum is a value, and the output
+// as it was.
+bool Interpreter::output_sum(const Binary& node, Value& sum) {
   const auto is_plain = [](const Value& value) { return value.is_text() && !value.is_markup(); };
-  if (is_plain(*right) && (is_out || is_plain(sum))) {
-    if (!is_out) out_->append(sum.as_text());
-    out_->append(right->as_text());
-    return true;
+  const std::size_t begin = out_->size();
+  bool is_out = false;
+  {
+    const Expression& first = *node.additions.front()->left;
+    budget_.step();
+    const Value* left = borrow(first);
+    if (left == nullptr) {
+      sum = evaluate(first);
+      left = &sum;
+    }
+    is_out = is_plain(*left);
+    if (is_out) {
+      out_->append(left->as_text());
+    } else if (left != &sum) {
+      sum = *left;
+    }
   }
-  if (is_out) sum = out_->take_from(begin);
+  for (const Binary* addition : node.additions) {
+    budget_.step();
+    Value made;
+    const Value* right = borrow(*addition->right);
+    if (right == nullptr) {
+      made = evaluate(*addition->right);
+      right = &made;
+    }
+    if (is_out && is_plain(*right)) {
+      out_->append(right->as_text());
+      continue;
+    }
+    if (std::exchange(is_out, false)) sum = out_->take_from(begin);
+    at(addition->offset);
+    sum = add(std::move(sum), *right);
+  }
+  return is_out;
+}
+
+void Interpreter::output_filter(const FilterCall& node) {
+  if (node.filter == nullptr || node.filter->write == nullptr || node.input == nullptr) {
+    const Value made = evaluate_filter(node);
+    at(node.offset);
+    append_text(*out_, made);
+    return;
+  }
+  const Value* there = borrow(*node.input);
+  const Value made = there != nullptr ? Value() : evaluate(*node.input);
+  Arguments arguments;
+  if (!node.arguments.is_empty()) evaluate_arguments(node.arguments, arguments);
   at(node.offset);
-  sum = add(std::move(sum), *right);
-  return false;
+  budget_.step();
+  Bound bound;
+  bind_arguments(node.filter->name, node.filter->signature, arguments, bound);
+  node.filter->write(*out_, there != nullptr ? *there : made, bound);
+}
+
+// A macro writes where its text belongs.
+void Interpreter::output_call(const Call& node) {
+  const Value* callee = borrow(*node.callee);
+  if (callee == nullptr || !callee->is(Kind::kMacro)) {
+    const Value made = evaluate_call(node);
+    at(node.offset);
+    append_text(*out_, made);
+    return;
+  }
+  const Ref<MacroObject> macro(&callee->as<MacroObject>());
+  BorrowedArguments arguments(*this);
+  evaluate_arguments(node.arguments, *arguments);
+  at(node.callee->offset);
+  budget_.step();
+  run_macro(*macro, *arguments);
 }
 
 Interpreter::Flow Interpreter::execute_if(const IfStatement& node) {
@@ -279,48 +358,75 @@ std::unique_ptr<ElementSource> Interpreter::loop_source(const ForStatement& node
 }
 
 Interpreter::Flow Interpreter::run_loop(const ForStatement& node, const Value& iterable, int depth) {
-  std::unique_ptr<ElementSource> source = loop_source(node, iterable);
-  if (!node.uses_loop) return run_plain_loop(node, std::move(source));
+  IndexedElements elements(node.condition ? Value() : iterable);
+  const bool indexed = elements.valid();
+  if (!node.uses_loop) {
+    if (indexed) return run_indexed_loop(node, elements, {});
+    return run_source_loop(node, *loop_source(node, iterable), {});
+  }
   Ref<Activation> scope = node.recursive ? activation_->parent : Ref<Activation>();
-  Ref<LoopObject> loop(
-      std::make_unique<LoopObject>(std::move(source), node.recursive ? &node : nullptr, std::move(scope), depth)
+  const Ref<LoopObject> loop(
+      std::make_unique<LoopObject>(std::move(elements), node.recursive ? &node : nullptr, std::move(scope), depth)
           .release());
-  return run_tracked_loop(node, std::move(loop));
+  slot(node.loop_slot) = Value();
+  if (indexed) return run_indexed_loop(node, loop->indexed, loop);
+  loop->source = loop_source(node, iterable);
+  return run_source_loop(node, *loop->source, loop);
 }
 
-Interpreter::Flow Interpreter::run_plain_loop(const ForStatement& node, std::unique_ptr<ElementSource> source) {
+// The loop is null where the body does not ask for it.
+Interpreter::Flow Interpreter::run_indexed_loop(const ForStatement& node, const IndexedElements& elements,
+                                                const Ref<LoopObject>& loop) {
+  const Expression& target = *node.target;
+  Value* const only = target.kind == ExpressionKind::kName ? &slot(static_cast<const Name&>(target).slot) : nullptr;
+  const ExpressionList* names = only == nullptr ? &static_cast<const Sequence&>(target).items : nullptr;
+  const bool is_pair = elements.members() != nullptr && names != nullptr && names->size() == 2;
   bool any = false;
-  Value element;
-  while (source->next(element)) {
-    at(node.target->offset);
-    assign(*node.target, element);
-    enter(node.body_scope);
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    budget_.step();
+    at(target.offset);
+    if (loop) loop->index0 = static_cast<std::int64_t>(i);
+    if (is_pair) {
+      const auto& [key, value] = (*elements.members())[i];
+      assign(*(*names)[0], key);
+      assign(*(*names)[1], value);
+    } else if (only != nullptr && elements.list() != nullptr) {
+      *only = (*elements.list())[i];
+    } else {
+      assign(target, elements.at(i));
+    }
+    if (loop) {
+      Value& variable = slot(node.loop_slot);
+      if (variable.object() != loop.get()) variable = Value::of(loop.get());
+    }
+    if (!node.body_scope.empty()) enter(node.body_scope);
     const Flow flow = execute(node.body);
     if (flow == Flow::kBreak) break;
     // As in Jinja, an iteration that break or continue ends does not count for the else branch.
     if (flow == Flow::kNormal) any = true;
     at(node.offset);
   }
-  if (any || node.otherwise.empty()) return Flow::kNormal;
-  enter(node.otherwise_scope);
-  return execute(node.otherwise);
+  return run_otherwise(node, any);
 }
 
-Interpreter::Flow Interpreter::run_tracked_loop(const ForStatement& node, Ref<LoopObject> loop) {
-  slot(node.loop_slot) = Value();
+Interpreter::Flow Interpreter::run_source_loop(const ForStatement& node, ElementSource& source,
+                                               const Ref<LoopObject>& loop) {
   bool any = false;
-  bool broken = false;
   Value element;
-  while (!broken && loop->advance(element)) {
+  while (loop ? loop->advance(element) : source.next(element)) {
     at(node.target->offset);
     assign(*node.target, element);
-    slot(node.loop_slot) = Value::of(loop.get());
+    if (loop) slot(node.loop_slot) = Value::of(loop.get());
     enter(node.body_scope);
     const Flow flow = execute(node.body);
-    broken = flow == Flow::kBreak;
+    if (flow == Flow::kBreak) break;
     if (flow == Flow::kNormal) any = true;
     at(node.offset);
   }
+  return run_otherwise(node, any);
+}
+
+Interpreter::Flow Interpreter::run_otherwise(const ForStatement& node, bool any) {
   if (any || node.otherwise.empty()) return Flow::kNormal;
   enter(node.otherwise_scope);
   return execute(node.otherwise);
@@ -331,11 +437,11 @@ Value Interpreter::run_recursive_loop(const ForStatement& node, const Value& ite
   const CallDepth guard(*this);
   TextBuilder text;
   Ref<Activation> own(std::make_unique<Activation>(node.slot_count, std::move(scope)).release());
-  const Ref<Activation> caller = std::exchange(activation_, own);
+  const Ref<Activation> caller = enter_activation(own);
   TextBuilder* const out = std::exchange(out_, &text);
   run_loop(node, iterable, depth);
   out_ = out;
-  activation_ = caller;
+  enter_activation(caller);
   return text.take();
 }
 
@@ -389,7 +495,7 @@ void Interpreter::execute_call_block(const CallBlock& node) {
   const Value caller = make_macro(node.macro);
   if (node.kind == StatementKind::kGeneration) {
     Arguments none;
-    append_text(*out_, call_macro(caller.as<MacroObject>(), none));
+    run_macro(caller.as<MacroObject>(), none);
     return;
   }
   const Value text = evaluate_call(*node.call, &caller);
@@ -408,6 +514,11 @@ void Interpreter::assign(const Expression& pattern, const Value& value) {
     if (!value.is_undefined()) raise_runtime("'" + std::string(type_name(value)) + "' cannot be unpacked");
     if (items.empty()) return;
     raise(ErrorKind::kUndefined, value.undefined_message() + ", so it cannot be unpacked");
+  }
+  if (value.is_sequence() && value.as_sequence().items.size() == items.size()) {
+    const Value held = value;  // which is in a variable that may be assigned here
+    for (std::size_t i = 0; i < items.size(); ++i) assign(*items[i], held.as_sequence().items[i]);
+    return;
   }
   ValueIterator iterator(value);
   std::vector<Value> parts;
@@ -482,13 +593,13 @@ void Interpreter::bind_macro(const MacroObject& macro, Arguments& arguments) {
     if (!take_named("caller", caller) || caller.is_none()) caller = Value::undefined_because("no caller is defined");
     slots[body.caller_slot.slot] = std::move(caller);
   }
-  const std::string name = body.name.empty() ? "caller" : body.name;
+  const auto name = [&] { return body.name.empty() ? std::string("caller") : body.name; };
   if (body.uses_kwargs) {
     Ref<DictObject> rest(std::make_unique<DictObject>().release());
     for (auto& [key, value] : arguments.named) rest->set(key, std::move(value));
     slots[body.kwargs_slot.slot] = Value::of(rest.get());
   } else if (!arguments.named.empty()) {
-    raise_runtime("the macro '" + name + "' has no parameter '" + std::string(text_view(arguments.named[0].first)) +
+    raise_runtime("the macro '" + name() + "' has no parameter '" + std::string(text_view(arguments.named[0].first)) +
                   "'");
   }
   if (body.uses_varargs) {
@@ -496,37 +607,41 @@ void Interpreter::bind_macro(const MacroObject& macro, Arguments& arguments) {
                             arguments.positional.end());
     slots[body.varargs_slot.slot] = Value::tuple(std::move(rest));
   } else if (arguments.positional.size() > body.parameters.size()) {
-    raise_runtime("the macro '" + name + "' takes no more than " + std::to_string(body.parameters.size()) +
+    raise_runtime("the macro '" + name() + "' takes no more than " + std::to_string(body.parameters.size()) +
                   " argument(s)");
   }
 }
 
 Value Interpreter::call_macro(const MacroObject& macro, Arguments& arguments) {
+  TextBuilder text;
+  TextBuilder* const out = std::exchange(out_, &text);
+  run_macro(macro, arguments);
+  out_ = out;
+  return text.take();
+}
+
+void Interpreter::run_macro(const MacroObject& macro, Arguments& arguments) {
   const CallDepth guard(*this);
   const Ref<MacroObject> alive(const_cast<MacroObject*>(&macro));
   const MacroBody& body = macro.body;
-  TextBuilder text;
   Ref<Activation> own(std::make_unique<Activation>(body.slot_count, macro.definition_scope).release());
   charge_allocation(sizeof(Activation) + body.slot_count * sizeof(Value));
-  const Ref<Activation> caller = std::exchange(activation_, own);
+  const Ref<Activation> caller = enter_activation(std::move(own));
   bind_macro(macro, arguments);
-  TextBuilder* const out = std::exchange(out_, &text);
   enter(body.scope);
   const std::size_t without_default = body.parameters.size() - body.defaults.size();
   for (std::size_t i = 0; i < body.parameters.size(); ++i) {
-    Value& parameter = activation_->slots[body.parameters[i]->slot.slot];
+    Value& parameter = frame_[body.parameters[i]->slot.slot];
     if (!parameter.is_missing()) continue;
     if (i < without_default) {
       parameter = Value::undefined_because("the parameter '" + body.parameters[i]->name + "' was not given");
     } else {
       Value value = evaluate(*body.defaults[i - without_default]);
-      activation_->slots[body.parameters[i]->slot.slot] = std::move(value);
+      frame_[body.parameters[i]->slot.slot] = std::move(value);
     }
   }
   execute(body.body);
-  out_ = out;
-  activation_ = caller;
-  return text.take();
+  enter_activation(caller);
 }
 
 Value Interpreter::call(const Value& callee, Arguments& arguments) {

@@ -33,13 +33,27 @@ class Interpreter {
   enum class Flow : std::uint8_t { kNormal, kBreak, kContinue };
   struct ConditionSource;
   class CallDepth;
+  class BorrowedArguments {
+   public:
+    explicit BorrowedArguments(Interpreter& interpreter);
+    ~BorrowedArguments();
+    BorrowedArguments(const BorrowedArguments&) = delete;
+    BorrowedArguments& operator=(const BorrowedArguments&) = delete;
+    Arguments& operator*() { return arguments_; }
+
+   private:
+    Interpreter& interpreter_;
+    Arguments arguments_;
+  };
 
   // Statements (interpreter.cpp).
   Flow execute(const StatementList& body);
   Flow execute(const Statement& node);
   void execute_output(const Output& node);
   void output_expression(const Expression& node);
-  bool output_sum(const Binary& node, std::size_t begin, Value& sum);
+  bool output_sum(const Binary& node, Value& sum);
+  void output_filter(const FilterCall& node);
+  void output_call(const Call& node);
   Flow execute_if(const IfStatement& node);
   Flow execute_for(const ForStatement& node);
   Flow execute_with(const WithStatement& node);
@@ -48,11 +62,14 @@ class Interpreter {
   Flow execute_filter_block(const FilterBlock& node);
   void execute_call_block(const CallBlock& node);
   Flow run_loop(const ForStatement& node, const Value& iterable, int depth);
-  Flow run_plain_loop(const ForStatement& node, std::unique_ptr<ElementSource> source);
-  Flow run_tracked_loop(const ForStatement& node, Ref<LoopObject> loop);
+  Flow run_indexed_loop(const ForStatement& node, const IndexedElements& elements, const Ref<LoopObject>& loop);
+  Flow run_source_loop(const ForStatement& node, ElementSource& source, const Ref<LoopObject>& loop);
+  Flow run_otherwise(const ForStatement& node, bool any);
   std::unique_ptr<ElementSource> loop_source(const ForStatement& node, const Value& iterable);
   Value run_recursive_loop(const ForStatement& node, const Value& iterable, Ref<Activation> scope, int depth);
   Value call_macro(const MacroObject& macro, Arguments& arguments);
+  // What it writes goes into the output.
+  void run_macro(const MacroObject& macro, Arguments& arguments);
   void bind_macro(const MacroObject& macro, Arguments& arguments);
   Value make_macro(const MacroBody& body);
   void capture(const Ref<Activation>& activation);
@@ -75,17 +92,37 @@ class Interpreter {
   Value evaluate_subscript(const Subscript& node);
   Value evaluate_call(const Call& node, const Value* caller = nullptr);
   Value evaluate_filter(const FilterCall& node, const Value* block_text = nullptr);
-  Value evaluate_test(const TestCall& node);
   void evaluate_arguments(const CallArguments& node, Arguments& arguments);
-  const Value* borrow(const Expression& node) const;
+  void prepare_arguments(const Call& node, const Value* caller, Arguments& arguments);
   bool holds(const Expression& node);
+  bool compare_holds(const Compare& node);
+  bool test_holds(const TestCall& node);
+
+  // A value that is there already and need not be copied; null for everything that must be computed. It may be used until
+  // the next statement: dictionaries never change, and names are only assigned by statements.
+  const Value* borrow(const Expression& node) const {
+    if (node.kind == ExpressionKind::kConstant) return &static_cast<const Constant&>(node).value;
+    if (node.kind == ExpressionKind::kName) {
+      const Value& value = slot(static_cast<const Name&>(node).slot);
+      return value.is_missing() ? nullptr : &value;
+    }
+    return borrow_member(node, nullptr);
+  }
+  // The same, but an undefined value where a dictionary has no such member, for those who do not ask why.
+  const Value* borrow_or_undefined(const Expression& node) const;
+  const Value* borrow_member(const Expression& node, const Value* absent) const;
 
   Value& slot(SlotRef ref) const {
+    if (ref.hops == 0) return frame_[ref.slot];
     Activation* activation = activation_.get();
     for (int i = 0; i < ref.hops; ++i) activation = activation->parent.get();
     return activation->slots[ref.slot];
   }
-  Value global(std::uint32_t index);
+  // Makes it the current one and returns the one before it.
+  Ref<Activation> enter_activation(Ref<Activation> next) {
+    frame_ = next->slots.data();
+    return std::exchange(activation_, std::move(next));
+  }
   void at(std::uint32_t offset) { offset_ = offset; }
 
   const Program& program_;
@@ -93,9 +130,11 @@ class Interpreter {
   Budget& budget_;
   std::vector<Value> globals_;
   Ref<Activation> activation_;
+  Value* frame_ = nullptr;  // its slots
   TextBuilder* out_ = nullptr;
   std::uint32_t offset_ = 0;  // of what is evaluated now, for errors
   int call_depth_ = 0;
+  std::vector<std::vector<Value>> spare_arguments_;  // memory of earlier calls
   // What can be part of a cycle, emptied in the end.
   std::vector<Ref<Activation>> captured_;
   std::vector<Ref<NamespaceObject>> namespaces_;

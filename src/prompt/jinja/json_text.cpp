@@ -141,7 +141,7 @@ class JsonWriter {
   }
 
   // The escape of a character, or nothing.
-  std::size_t escape(char32_t c, char (&buffer)[16]) const {
+  std::size_t escape(char32_t c, char (&buffer)[40]) const {
     switch (c) {
       case '"': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\\""));
       case '\\': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\\\"));
@@ -165,7 +165,7 @@ class JsonWriter {
     const Provenance around = text.overall();
     out_.append('"', around);
     std::size_t plain = 0;
-    char buffer[16];
+    char buffer[40];
     for (std::size_t at = plain_ascii(text.bytes, 0); at < text.bytes.size();) {
       const auto byte = static_cast<unsigned char>(text.bytes[at]);
       const bool whole = byte < 0x80 || !options_.ensure_ascii;

@@ -59,7 +59,25 @@ inline bool same_method(const MethodObject& a, const MethodObject& b) {
   return a.method == b.method && same(a.self, b.self);
 }
 
-// Where a loop's elements come from: a value, or a value through the loop's own condition.
+// Elements that are all there, by their place: of lists and tuples, and the pairs of a dictionary's items().
+class IndexedElements {
+ public:
+  // Without elements, and not valid(), for every other value.
+  explicit IndexedElements(Value source);
+  bool valid() const { return list_ != nullptr || members_ != nullptr; }
+  std::size_t size() const { return list_ != nullptr ? list_->size() : members_ != nullptr ? members_->size() : 0; }
+  Value at(std::size_t place) const;
+  // One of the two is null.
+  const std::vector<Value>* list() const { return list_; }
+  const std::vector<std::pair<Value, Value>>* members() const { return members_; }
+
+ private:
+  Value source_;
+  const std::vector<Value>* list_ = nullptr;
+  const std::vector<std::pair<Value, Value>>* members_ = nullptr;
+};
+
+// Where a loop's other elements come from: a value, or a value through the loop's own condition.
 class ElementSource {
  public:
   virtual ~ElementSource() = default;
@@ -68,23 +86,27 @@ class ElementSource {
 };
 
 // The variable `loop`. Looking ahead (loop.last, loop.nextitem) takes one element early; loop.length of a
-// source without a length takes all of them.
+// source without a length takes all of them. Indexed elements need none of that: the loop is a number there.
 struct LoopObject : Object {
-  LoopObject(std::unique_ptr<ElementSource> elements, const ForStatement* recursive_loop, Ref<Activation> scope,
-             int depth)
+  LoopObject(IndexedElements elements, const ForStatement* recursive_loop, Ref<Activation> scope, int depth)
       : Object(Kind::kLoop),
-        source(std::move(elements)),
+        indexed(std::move(elements)),
         recursive(recursive_loop),
         loop_scope(std::move(scope)),
         depth0(depth) {}
 
+  // Only with a source.
   bool advance(Value& element);
+
   bool peek();
   std::int64_t length();
+  Value previous() const;  // index0 > 0
+  Value next() const;      // after peek()
 
-  std::unique_ptr<ElementSource> source;
-  const ForStatement* recursive;  // null where the loop cannot be called
-  Ref<Activation> loop_scope;     // that the recursive loop was written in
+  IndexedElements indexed;
+  std::unique_ptr<ElementSource> source;  // null where the elements are indexed
+  const ForStatement* recursive;          // null where the loop cannot be called
+  Ref<Activation> loop_scope;             // that the recursive loop was written in
   int depth0;
   std::int64_t index0 = -1;
   Value current, before;

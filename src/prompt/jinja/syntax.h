@@ -5,8 +5,11 @@
 // function that it belongs to, so that rendering looks nothing up by name.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +42,23 @@ enum class Method : std::uint8_t {
 
 Method method_named(std::string_view name);
 std::string_view method_name(Method method);
+
+// What the variable `loop` has.
+enum class LoopMember : std::uint8_t {
+  kNone,
+  kIndex0,
+  kIndex,
+  kFirst,
+  kLast,
+  kLength,
+  kRevindex,
+  kRevindex0,
+  kDepth,
+  kDepth0,
+  kPrevitem,
+  kNextitem,
+};
+LoopMember loop_member_named(std::string_view name);
 
 // A variable: how many functions out, and its slot there.
 struct SlotRef {
@@ -139,6 +159,7 @@ struct Unary : Expression {  // kNot, kNegative, kPositive
 struct Binary : Expression {  // arithmetic, kAnd, kOr
   Binary(ExpressionKind what, std::uint32_t at) : Expression(what, at) {}
   ExpressionPtr left, right;
+  std::vector<const Binary*> additions;  // of a + b + …, the innermost first, this one last
 };
 
 enum class Comparison : std::uint8_t { kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual, kIn, kNotIn };
@@ -159,11 +180,16 @@ struct Attribute : Expression {
   ExpressionPtr object;
   Value name;  // immortal text
   Method method = Method::kNone;
+  LoopMember loop_member = LoopMember::kNone;
+  // The name, where it can only mean a member of a dictionary: no method has it, and Python keeps no such names.
+  std::optional<MemberName> member;
 };
 
 struct Subscript : Expression {
   explicit Subscript(std::uint32_t at) : Expression(ExpressionKind::kSubscript, at) {}
   ExpressionPtr object, index;
+  std::optional<MemberName> member;  // the index, where it is a constant text
+  bool is_only_member = false;       // and what a dictionary without it gives is undefined: no attribute has that name
 };
 
 struct Slice : Expression {  // only as the index of a Subscript
@@ -358,6 +384,15 @@ struct Program {
   ScopePlan scope;
   std::size_t slot_count = 0;
   std::vector<std::string> globals;  // names that are looked up in the context
+
+  // How large the last rendering was, for how much room the next one begins with. Only a guess, so threads may share it.
+  mutable std::atomic<std::uint32_t> usual_bytes{0};
+  mutable std::atomic<std::uint32_t> usual_runs{0};
+  void note_size(std::size_t bytes, std::size_t runs) const {
+    constexpr std::size_t kMost = std::size_t{1} << 20;
+    usual_bytes.store(static_cast<std::uint32_t>(std::min(bytes + 1, kMost)), std::memory_order_relaxed);
+    usual_runs.store(static_cast<std::uint32_t>(std::min(runs + 1, kMost / sizeof(Run))), std::memory_order_relaxed);
+  }
 };
 
 // Throws TemplateException.

@@ -72,7 +72,7 @@ void Variables::set(std::string name, const json::Value& value, Provenance prove
 
 const Value* Variables::find(std::string_view name) const {
   for (const auto& [known, value] : values_) {
-    if (known == name) return &value;
+    if (same_bytes(known, name)) return &value;
   }
   return nullptr;
 }
@@ -91,7 +91,10 @@ std::expected<RenderedText, TemplateError> Template::render(const Variables& var
     Budget budget(options.limits);
     Interpreter interpreter(*program_, variables, options.now, budget);
     TextBuilder out;
+    out.reserve(program_->usual_bytes.load(std::memory_order_relaxed),
+                program_->usual_runs.load(std::memory_order_relaxed));
     interpreter.run(out);
+    program_->note_size(out.size(), out.run_count());
     RenderedText rendered;
     std::tie(rendered.text, rendered.runs) = out.take_runs();
     return rendered;

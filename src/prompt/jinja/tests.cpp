@@ -14,8 +14,8 @@ bool divides(const Value& value, const Value& by, std::int64_t remainder) {
 bool test_odd(const Value& v, Bound&) { return divides(v, Value::integer(2), 1); }
 bool test_even(const Value& v, Bound&) { return divides(v, Value::integer(2), 0); }
 bool test_divisibleby(const Value& v, Bound& bound) { return divides(v, bound[0], 0); }
-bool test_defined(const Value& v, Bound&) { return !v.is_undefined(); }
-bool test_undefined(const Value& v, Bound&) { return v.is_undefined(); }
+bool test_defined(const Value& v) { return !v.is_undefined(); }
+bool test_undefined(const Value& v) { return v.is_undefined(); }
 // A name is looked up in a table, which only what can be hashed can be.
 bool is_name(const Value& v) {
   if (!hashable(v)) raise_runtime("unhashable type: '" + std::string(type_name(v)) + "'");
@@ -23,19 +23,19 @@ bool is_name(const Value& v) {
 }
 bool test_filter(const Value& v, Bound&) { return is_name(v) && find_filter(text_view(v)) != nullptr; }
 bool test_test(const Value& v, Bound&) { return is_name(v) && find_test(text_view(v)) != nullptr; }
-bool test_none(const Value& v, Bound&) { return v.is_none(); }
-bool test_boolean(const Value& v, Bound&) { return v.is(Kind::kBool); }
-bool test_false(const Value& v, Bound&) { return v.is(Kind::kBool) && !v.as_bool(); }
-bool test_true(const Value& v, Bound&) { return v.is(Kind::kBool) && v.as_bool(); }
-bool test_integer(const Value& v, Bound&) { return v.is(Kind::kInt) || v.is(Kind::kBigInt); }
-bool test_float(const Value& v, Bound&) { return v.is(Kind::kFloat); }
-bool test_string(const Value& v, Bound&) { return v.is_text(); }
-bool test_mapping(const Value& v, Bound&) { return v.is_dict(); }
-bool test_number(const Value& v, Bound&) { return v.is_number() || v.is(Kind::kBigInt); }
-bool test_iterable(const Value& v, Bound&) { return ValueIterator::possible(v) || v.is(Kind::kLoop); }
-bool test_callable(const Value& v, Bound&) { return is_callable(v); }
+bool test_none(const Value& v) { return v.is_none(); }
+bool test_boolean(const Value& v) { return v.is(Kind::kBool); }
+bool test_false(const Value& v) { return v.is(Kind::kBool) && !v.as_bool(); }
+bool test_true(const Value& v) { return v.is(Kind::kBool) && v.as_bool(); }
+bool test_integer(const Value& v) { return v.is(Kind::kInt) || v.is(Kind::kBigInt); }
+bool test_float(const Value& v) { return v.is(Kind::kFloat); }
+bool test_string(const Value& v) { return v.is_text(); }
+bool test_mapping(const Value& v) { return v.is_dict(); }
+bool test_number(const Value& v) { return v.is_number() || v.is(Kind::kBigInt); }
+bool test_iterable(const Value& v) { return ValueIterator::possible(v) || v.is(Kind::kLoop); }
+bool test_callable(const Value& v) { return is_callable(v); }
 bool test_sameas(const Value& v, Bound& bound) { return same(v, bound[0]); }
-bool test_escaped(const Value& v, Bound&) { return v.is_markup(); }
+bool test_escaped(const Value& v) { return v.is_markup(); }
 bool test_in(const Value& v, Bound& bound) { return contains(bound[0], v); }
 
 bool test_lower(const Value& v, Bound&) {
@@ -48,7 +48,7 @@ bool test_upper(const Value& v, Bound&) {
 }
 
 // Whatever has a length and can be subscripted.
-bool test_sequence(const Value& v, Bound&) {
+bool test_sequence(const Value& v) {
   switch (v.kind()) {
     case Kind::kText:
     case Kind::kList:
@@ -67,30 +67,35 @@ bool test_compare(const Value& v, Bound& bound) {
 
 constexpr Signature kOther{{"other"}, 1};
 
+template <bool (*kTest)(const Value&)>
+constexpr TestInfo plain(std::string_view name) {
+  return {name, {}, [](const Value& v, Bound&) { return kTest(v); }, kTest};
+}
+
 constexpr TestInfo kTests[] = {
     {"odd", {}, test_odd},
     {"even", {}, test_even},
     {"divisibleby", {{"num"}, 1}, test_divisibleby},
-    {"defined", {}, test_defined},
-    {"undefined", {}, test_undefined},
+    plain<test_defined>("defined"),
+    plain<test_undefined>("undefined"),
     {"filter", {}, test_filter},
     {"test", {}, test_test},
-    {"none", {}, test_none},
-    {"boolean", {}, test_boolean},
-    {"false", {}, test_false},
-    {"true", {}, test_true},
-    {"integer", {}, test_integer},
-    {"float", {}, test_float},
+    plain<test_none>("none"),
+    plain<test_boolean>("boolean"),
+    plain<test_false>("false"),
+    plain<test_true>("true"),
+    plain<test_integer>("integer"),
+    plain<test_float>("float"),
     {"lower", {}, test_lower},
     {"upper", {}, test_upper},
-    {"string", {}, test_string},
-    {"mapping", {}, test_mapping},
-    {"number", {}, test_number},
-    {"sequence", {}, test_sequence},
-    {"iterable", {}, test_iterable},
-    {"callable", {}, test_callable},
+    plain<test_string>("string"),
+    plain<test_mapping>("mapping"),
+    plain<test_number>("number"),
+    plain<test_sequence>("sequence"),
+    plain<test_iterable>("iterable"),
+    plain<test_callable>("callable"),
     {"sameas", kOther, test_sameas},
-    {"escaped", {}, test_escaped},
+    plain<test_escaped>("escaped"),
     {"in", {{"seq"}, 1}, test_in},
     {"==", kOther, test_compare<Comparison::kEqual>},
     {"eq", kOther, test_compare<Comparison::kEqual>},

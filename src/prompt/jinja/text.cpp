@@ -74,55 +74,86 @@ void TextBuilder::append_runs(const TextObject& text, std::size_t begin, std::si
   });
 }
 
+void TextBuilder::grow(std::size_t count) {
+  if (count > limit_ - size_) fail_size();
+  constexpr std::size_t kSmallest = 96;
+  const std::size_t wanted = std::max({size_ + count, 2 * capacity_, kSmallest});
+  reserve(static_cast<std::size_t>(std::min<std::uint64_t>(wanted, limit_)), 0);
+}
+
+void TextBuilder::reserve(std::size_t bytes, std::size_t runs) {
+  runs_.reserve(runs);
+  if (bytes <= capacity_ || bytes > limit_) return;
+  buffer_.resize_and_overwrite(bytes, [](char*, std::size_t size) { return size; });
+  capacity_ = bytes;
+}
+
 void TextBuilder::finish_runs() {
-  if (!bytes_.empty()) runs_.push_back(Run{static_cast<std::uint32_t>(bytes_.size()), last_});
+  if (size_ > 0) runs_.push_back(Run{static_cast<std::uint32_t>(size_), last_});
 }
 
 void TextBuilder::append_repeated(std::string_view bytes, std::int64_t times, Provenance provenance) {
   if (times <= 0 || bytes.empty()) return;
   if (static_cast<std::uint64_t>(times) > output_limit() / bytes.size()) fail_size();
-  const std::size_t begin = bytes_.size();
-  bytes_.reserve(begin + bytes.size() * static_cast<std::size_t>(times));
-  for (std::int64_t i = 0; i < times; ++i) bytes_.append(bytes);
-  note(begin, provenance);
+  const std::size_t total = bytes.size() * static_cast<std::size_t>(times);
+  char* to = room(total);
+  for (std::int64_t i = 0; i < times; ++i, to += bytes.size()) std::memcpy(to, bytes.data(), bytes.size());
+  note(total, provenance);
 }
 
 void TextBuilder::append_code_point(char32_t code_point, Provenance provenance) {
-  const std::size_t begin = bytes_.size();
-  utf8::append(bytes_, code_point);
-  note(begin, provenance);
+  std::string bytes;
+  utf8::append(bytes, code_point);
+  append(bytes, provenance);
 }
 
 Provenance TextBuilder::overall() const {
   if (!runs_.empty()) return Provenance::kContent;
-  return bytes_.empty() ? Provenance::kTemplate : last_;
+  return empty() ? Provenance::kTemplate : last_;
 }
 
 Value TextBuilder::take() {
-  charge_allocation(bytes_.size() + sizeof(TextObject));
-  charge_bytes(bytes_.size());
-  if (!runs_.empty()) finish_runs();
-  const Provenance provenance = bytes_.empty() ? Provenance::kTemplate : last_;
-  auto text = std::make_unique<TextObject>(std::move(bytes_), provenance);
-  if (!runs_.empty()) text->runs = std::make_unique<std::vector<Run>>(std::move(runs_));
-  bytes_.clear();
-  runs_.clear();
+  charge_allocation(size_ + sizeof(TextObject));
+  charge_bytes(size_);
+  const bool mixed_runs = !runs_.empty();
+  if (mixed_runs) finish_runs();
+  const Provenance provenance = empty() ? Provenance::kTemplate : last_;
+  auto text = std::make_unique<TextObject>(take_bytes(), provenance);
+  if (mixed_runs) text->runs = std::make_unique<std::vector<Run>>(std::exchange(runs_, {}));
+  last_ = Provenance::kTemplate;
   return Value::of(text.release());
 }
 
+std::string TextBuilder::take_bytes() {
+  const std::size_t size = std::exchange(size_, 0);
+  constexpr std::size_t kShort = 15;  // what a string holds without memory of its own: the buffer stays ours then
+  if (size <= kShort) return std::string(buffer_.data(), size);
+  capacity_ = 0;
+  buffer_.resize(size);
+  return std::exchange(buffer_, {});
+}
+
 Value TextBuilder::take_from(std::size_t begin) {
-  TextBuilder whole;
-  std::swap(whole.bytes_, bytes_);
-  std::swap(whole.runs_, runs_);
-  whole.last_ = last_;
-  const Value text = whole.take();
-  append_slice(text.as_text(), 0, begin);
-  return slice_text(text.as_text(), begin, text.as_text().bytes.size());
+  TextBuilder tail;
+  std::size_t at = begin;
+  for (auto run = std::upper_bound(runs_.begin(), runs_.end(), begin,
+                                   [](std::size_t position, const Run& r) { return position < r.end; });
+       run != runs_.end(); ++run) {
+    tail.append(view().substr(at, run->end - at), run->provenance);
+    at = run->end;
+  }
+  tail.append(view().substr(at), last_);
+  while (!runs_.empty() && runs_.back().end >= begin) {
+    last_ = runs_.back().provenance;
+    runs_.pop_back();
+  }
+  size_ = begin;
+  return tail.take();
 }
 
 std::pair<std::string, std::vector<Run>> TextBuilder::take_runs() {
   finish_runs();
-  return {std::move(bytes_), std::move(runs_)};
+  return {take_bytes(), std::exchange(runs_, {})};
 }
 
 Value Value::text(std::string bytes, Provenance provenance) {
@@ -134,6 +165,8 @@ Value Value::text(std::string bytes, Provenance provenance) {
 
 Value slice_text(const TextObject& text, std::size_t begin, std::size_t end) {
   if (begin > end) begin = end;
+  // All of it is the same text.
+  if (begin == 0 && end == text.bytes.size()) return Value::of(const_cast<TextObject*>(&text));
   if (!text.runs) return Value::text(text.bytes.substr(begin, end - begin), text.provenance);
   TextBuilder builder;
   builder.append_slice(text, begin, end);

@@ -160,21 +160,23 @@ const DictObject::Index& DictObject::index() const {
 }
 
 const Value* DictObject::find(std::string_view key) const {
+  if ((key_marks_ & key_mark(key)) == 0) return nullptr;
+  const std::size_t found = search(key);
+  return found == items.size() ? nullptr : &items[found].second;
+}
+
+std::size_t DictObject::search(std::string_view key) const {
   if (items.size() <= kSearchedWithoutIndex) {
-    // Most keys differ in length or in their first letter already.
-    for (const auto& [name, value] : items) {
-      if (!name.is_text()) continue;
-      const std::string& bytes = name.as_text().bytes;
-      if (bytes.size() == key.size() && (key.empty() || bytes[0] == key[0]) && bytes == key) return &value;
-    }
-    return nullptr;
+    std::size_t at = 0;
+    while (at < items.size() && !(items[at].first.is_text() && same_bytes(text_view(items[at].first), key))) ++at;
+    return at;
   }
   const auto [begin, end] = index().positions.equal_range(std::hash<std::string_view>{}(key));
   for (auto it = begin; it != end; ++it) {
-    const auto& [name, value] = items[it->second];
-    if (name.is_text() && text_view(name) == key) return &value;
+    const Value& name = items[it->second].first;
+    if (name.is_text() && text_view(name) == key) return it->second;
   }
-  return nullptr;
+  return items.size();
 }
 
 const Value* DictObject::find(const Value& key) const {
@@ -200,6 +202,7 @@ void DictObject::append(Value key, Value value) {
   deepen(depth, value);
   deepen(depth, key);
   if (index_) index_->positions.emplace(hash_of(key), static_cast<std::uint32_t>(items.size()));
+  if (key.is_text()) key_marks_ |= key_mark(text_view(key));
   items.emplace_back(std::move(key), std::move(value));
 }
 

@@ -12,7 +12,9 @@
 // computed from it in a way that cannot be followed, is content; content never becomes template text.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -273,14 +275,72 @@ struct TextObject : Object {
   mutable std::size_t length_ = kUnknown;
 };
 
+// Copies and comparisons of the short texts that templates are made of: two overlapping words in place of a call.
+namespace short_text {
+
+struct Pair {
+  std::uint64_t words[2];
+};
+
+template <class Part>
+void copy_ends(char* to, const char* from, std::size_t count) {
+  Part first;
+  Part last;
+  std::memcpy(&first, from, sizeof(Part));
+  std::memcpy(&last, from + count - sizeof(Part), sizeof(Part));
+  std::memcpy(to, &first, sizeof(Part));
+  std::memcpy(to + count - sizeof(Part), &last, sizeof(Part));
+}
+
+template <class Part>
+bool same_ends(const char* a, const char* b, std::size_t count) {
+  Part parts[4];
+  std::memcpy(&parts[0], a, sizeof(Part));
+  std::memcpy(&parts[1], b, sizeof(Part));
+  std::memcpy(&parts[2], a + count - sizeof(Part), sizeof(Part));
+  std::memcpy(&parts[3], b + count - sizeof(Part), sizeof(Part));
+  return parts[0] == parts[1] && parts[2] == parts[3];
+}
+
+}  // namespace short_text
+
+inline void copy_bytes(char* to, const char* from, std::size_t count) {
+  if (count > 32) {
+    std::memcpy(to, from, count);
+  } else if (count > 16) {
+    short_text::copy_ends<short_text::Pair>(to, from, count);
+  } else if (count >= 8) {
+    short_text::copy_ends<std::uint64_t>(to, from, count);
+  } else if (count >= 4) {
+    short_text::copy_ends<std::uint32_t>(to, from, count);
+  } else if (count >= 2) {
+    short_text::copy_ends<std::uint16_t>(to, from, count);
+  } else if (count == 1) {
+    *to = *from;
+  }
+}
+
+inline bool same_bytes(std::string_view a, std::string_view b) {
+  const std::size_t count = a.size();
+  if (count != b.size()) return false;
+  if (count > 16) return std::memcmp(a.data(), b.data(), count) == 0;
+  if (count >= 8) return short_text::same_ends<std::uint64_t>(a.data(), b.data(), count);
+  if (count >= 4) return short_text::same_ends<std::uint32_t>(a.data(), b.data(), count);
+  if (count >= 2) return short_text::same_ends<std::uint16_t>(a.data(), b.data(), count);
+  return count == 0 || a[0] == b[0];
+}
+
 // Builds text piece by piece; throws where it grows beyond the output limit.
 class TextBuilder {
  public:
   TextBuilder() : limit_(output_limit()) {}
+  TextBuilder(const TextBuilder&) = delete;
+  TextBuilder& operator=(const TextBuilder&) = delete;
+
   void append(std::string_view bytes, Provenance provenance) {
-    const std::size_t begin = bytes_.size();
-    bytes_.append(bytes);
-    note(begin, provenance);
+    if (bytes.empty()) return;
+    copy_bytes(room(bytes.size()), bytes.data(), bytes.size());
+    note(bytes.size(), provenance);
   }
   void append(const TextObject& text) {
     if (text.runs) {
@@ -296,12 +356,32 @@ class TextBuilder {
       append(std::string_view(text.bytes).substr(begin, end - begin), text.provenance);
     }
   }
-  void append(char character, Provenance provenance) { append(std::string_view(&character, 1), provenance); }
+  void append(char character, Provenance provenance) {
+    *room(1) = character;
+    note(1, provenance);
+  }
   void append_repeated(std::string_view bytes, std::int64_t times, Provenance provenance);
   void append_code_point(char32_t code_point, Provenance provenance);
-  std::size_t size() const { return bytes_.size(); }
-  std::string_view view() const { return bytes_; }
-  bool empty() const { return bytes_.empty(); }
+  // Space for that many more bytes at least, of which the caller writes the first `count` and calls
+  // note(count, …), count > 0, before anything else. Nothing is lost if it does not.
+  char* room(std::size_t count) {
+    if (count > capacity_ - size_) grow(count);
+    return buffer_.data() + size_;
+  }
+  // So many bytes were written to room(); they have this provenance.
+  void note(std::size_t count, Provenance provenance) {
+    if (provenance != last_) {
+      if (size_ > 0) runs_.push_back(Run{static_cast<std::uint32_t>(size_), last_});
+      last_ = provenance;
+    }
+    size_ += count;
+  }
+  // For what is expected: the builder grows beyond it as it has to.
+  void reserve(std::size_t bytes, std::size_t runs);
+  std::size_t size() const { return size_; }
+  std::size_t run_count() const { return runs_.size(); }
+  std::string_view view() const { return std::string_view(buffer_).substr(0, size_); }
+  bool empty() const { return size_ == 0; }
   // The provenance of everything so far together.
   Provenance overall() const;
   Value take();
@@ -318,17 +398,14 @@ class TextBuilder {
 
  private:
   void append_runs(const TextObject& text, std::size_t begin, std::size_t end);
-  // What begins at `begin` and ends where the text does now has this provenance.
-  void note(std::size_t begin, Provenance provenance) {
-    if (bytes_.size() == begin) return;
-    if (begin > 0 && provenance != last_) runs_.push_back(Run{static_cast<std::uint32_t>(begin), last_});
-    last_ = provenance;
-    if (bytes_.size() > limit_) fail_size();
-  }
+  void grow(std::size_t count);
+  std::string take_bytes();
   [[noreturn]] static void fail_size();
   void finish_runs();
 
-  std::string bytes_;
+  std::string buffer_;  // as long as there is room; the text is its first size_ bytes
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;                 // buffer_.size(), never above the limit
   std::vector<Run> runs_;                    // all but the last, which goes on to the end
   Provenance last_ = Provenance::kTemplate;  // the last one's
   std::uint64_t limit_;
@@ -349,6 +426,29 @@ struct SequenceObject : Object {
   bool grouped = false;  // the pairs of groupby, whose members also have names
 };
 
+// One bit for a key, by its length and ends: what a dictionary's keys do not have together is not among them.
+inline std::uint64_t key_mark(std::string_view key) {
+  if (key.empty()) return 1;
+  const auto first = static_cast<unsigned char>(key.front());
+  const auto last = static_cast<unsigned char>(key.back());
+  return std::uint64_t{1} << ((first * 7u + last * 3u + key.size() * 5u) & 63u);
+}
+
+// The name of a member as a template has it. The place is only where to look first, so threads may share it.
+struct MemberName {
+  MemberName() = default;
+  explicit MemberName(std::string_view name) : bytes(name), mark(key_mark(name)) {}
+  MemberName(const MemberName& other) : bytes(other.bytes), mark(other.mark) {}
+  MemberName& operator=(const MemberName& other) {
+    bytes = other.bytes;
+    mark = other.mark;
+    return *this;
+  }
+  std::string_view bytes;  // of a constant of the template
+  std::uint64_t mark = 0;
+  mutable std::atomic<std::uint32_t> place{0};
+};
+
 struct DictObject : Object {
   DictObject();
   ~DictObject();
@@ -357,6 +457,8 @@ struct DictObject : Object {
 
   const Value* find(const Value& key) const;  // throws where the key cannot be hashed
   const Value* find(std::string_view key) const;
+  // For a name that a template has: looks first where the name was the last time.
+  const Value* find(const MemberName& name) const;
   // Replaces in place or appends.
   void set(Value key, Value value);
   // For keys known to be new.
@@ -365,8 +467,24 @@ struct DictObject : Object {
  private:
   struct Index;
   const Index& index() const;
+  // Where the key is; the number of items where it is not there.
+  std::size_t search(std::string_view key) const;
   mutable std::unique_ptr<Index> index_;
+  std::uint64_t key_marks_ = 0;  // the marks of all keys that are text
 };
+
+inline const Value* DictObject::find(const MemberName& name) const {
+  if ((key_marks_ & name.mark) == 0) return nullptr;
+  const std::size_t place = name.place.load(std::memory_order_relaxed);
+  if (place < items.size()) {
+    const auto& [key, value] = items[place];
+    if (key.is_text() && same_bytes(key.as_text().bytes, name.bytes)) return &value;
+  }
+  const std::size_t found = search(name.bytes);
+  if (found == items.size()) return nullptr;
+  name.place.store(static_cast<std::uint32_t>(found), std::memory_order_relaxed);
+  return &items[found].second;
+}
 
 inline SequenceObject& Value::as_sequence() const { return *static_cast<SequenceObject*>(object_); }
 inline DictObject& Value::as_dict() const { return *static_cast<DictObject*>(object_); }
@@ -433,6 +551,12 @@ std::vector<Value> elements_of(const Value& iterable);
 
 bool truth(const Value& value);
 bool equal(const Value& a, const Value& b);
+// Of two texts.
+inline bool equal_texts(const Value& a, const Value& b) {
+  const std::string_view left = text_view(a);
+  charge_bytes(left.size());
+  return same_bytes(left, text_view(b));
+}
 // a < b; throws where Python has no order between them.
 bool less(const Value& a, const Value& b);
 // Whether Python would say `is`.
