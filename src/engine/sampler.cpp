@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "engine/invariant.h"
 
@@ -53,20 +54,19 @@ void Sampler::apply_penalties(std::span<float> logits) const {
 }
 
 std::optional<std::int32_t> Sampler::choose(std::span<const float> logits) {
-  if (settings_.temperature <= 0) {
-    const std::int32_t token = largest(logits);
-    return token < 0 ? std::nullopt : std::optional(token);
-  }
-  if (settings_.mirostat != 0) return choose_mirostat(logits);
-  truncate(logits);
+  scan_.read(logits);
+  if (scan_.empty()) return std::nullopt;
+  if (settings_.temperature <= 0) return scan_.largest();
+  if (settings_.mirostat != 0) return choose_mirostat(logits.size());
+  truncate();
   if (candidates_.empty()) return std::nullopt;
   apply_temperature();
   return candidates_[draw()].token;
 }
 
-void Sampler::truncate(std::span<const float> logits) {
+void Sampler::truncate() {
   if (settings_.top_k > 0) {
-    select_largest(logits, static_cast<std::size_t>(settings_.top_k), candidates_);
+    scan_.select_largest(static_cast<std::size_t>(settings_.top_k), candidates_);
     if (settings_.typical_p < 1) {
       set_probabilities(candidates_);
       keep_typical(candidates_, settings_.typical_p);
@@ -76,10 +76,10 @@ void Sampler::truncate(std::span<const float> logits) {
       set_probabilities(candidates_);
       keep_top_p(candidates_, settings_.top_p);
     }
+    keep_min_p(candidates_, settings_.min_p);
   } else {
-    truncate_without_top_k(logits);
+    truncate_without_top_k();
   }
-  keep_min_p(candidates_, settings_.min_p);
   if (settings_.xtc_probability > 0 && candidates_.size() > 1 && random_unit() < settings_.xtc_probability) {
     sort_by_logit(candidates_);
     set_probabilities(candidates_);
@@ -87,40 +87,30 @@ void Sampler::truncate(std::span<const float> logits) {
   }
 }
 
-// Without top-k every token is a candidate at first. Sorted lists of all of them are avoided where the next
-// step can be done on the logits.
-void Sampler::truncate_without_top_k(std::span<const float> logits) {
+// Without top-k every token is a candidate at first. A list of all of them is made only where nothing cuts it.
+void Sampler::truncate_without_top_k() {
   if (settings_.typical_p < 1) {
-    list_all(logits, candidates_);
-    set_probabilities(candidates_);
-    keep_typical(candidates_, settings_.typical_p);
-    sort_by_logit(candidates_);
+    scan_.select_typical(settings_.typical_p, candidates_);
     if (settings_.top_p < 1) {
+      sort_by_logit(candidates_);
       set_probabilities(candidates_);
       keep_top_p(candidates_, settings_.top_p);
     }
-    return;
-  }
-  if (settings_.top_p < 1) {
-    select_nucleus(logits, settings_.top_p, candidates_);
-    return;
-  }
-  const std::int32_t best = largest(logits);
-  candidates_.clear();
-  if (best < 0) return;
-  if (settings_.min_p > 0) {
-    select_from(logits, logits[static_cast<std::size_t>(best)] + std::log(settings_.min_p), candidates_);
+    keep_min_p(candidates_, settings_.min_p);
+  } else if (settings_.top_p < 1) {
+    scan_.select_nucleus(settings_.top_p, settings_.min_p, candidates_);
   } else {
-    list_all(logits, candidates_);
+    const float below = settings_.min_p > 0 ? std::log(settings_.min_p) : -std::numeric_limits<float>::infinity();
+    scan_.select_from(scan_.largest_logit() + below, candidates_);
   }
 }
 
 // Mirostat (Basu et al. 2020): keeps the surprise of the answer near tau by moving the bound mu.
-std::optional<std::int32_t> Sampler::choose_mirostat(std::span<const float> logits) {
+std::optional<std::int32_t> Sampler::choose_mirostat(std::size_t vocabulary_size) {
   if (settings_.mirostat == 1)
-    list_mirostat_1(logits);
+    list_mirostat_1(vocabulary_size);
   else
-    list_mirostat_2(logits);
+    list_mirostat_2();
   if (candidates_.empty()) return std::nullopt;
   set_probabilities(candidates_);
   const Candidate& chosen = candidates_[draw()];
@@ -129,11 +119,10 @@ std::optional<std::int32_t> Sampler::choose_mirostat(std::span<const float> logi
   return chosen.token;
 }
 
-void Sampler::list_mirostat_1(std::span<const float> logits) {
+void Sampler::list_mirostat_1(std::size_t vocabulary_size) {
   // The exponent of the Zipf law is estimated from the 100 likeliest.
   constexpr std::size_t kEstimateFrom = 100;
-  select_largest(logits, kEstimateFrom, candidates_);
-  if (candidates_.empty()) return;
+  scan_.select_largest(kEstimateFrom, candidates_);
   const float scale = 1.0F / settings_.temperature;
   float sum_tb = 0;
   float sum_tt = 0;
@@ -145,22 +134,20 @@ void Sampler::list_mirostat_1(std::span<const float> logits) {
   }
   const float s = sum_tt > 0 ? sum_tb / sum_tt : 1.0F;
   const float epsilon = s - 1;
-  const auto n = static_cast<float>(logits.size());
+  const auto n = static_cast<float>(vocabulary_size);
   const float k = std::pow(epsilon * std::pow(2.0F, mirostat_mu_) / (1 - std::pow(n, -epsilon)), 1 / s);
-  std::size_t keep = logits.size();
+  std::size_t keep = vocabulary_size;
   if (std::isfinite(k) && k < n) keep = k > 1 ? static_cast<std::size_t>(k) : 1;
-  select_largest(logits, keep, candidates_);
+  scan_.select_largest(keep, candidates_);
   apply_temperature();
 }
 
-void Sampler::list_mirostat_2(std::span<const float> logits) {
-  select_largest(logits, 1, candidates_);
-  if (candidates_.empty()) return;
-  const Candidate best = candidates_.front();
+void Sampler::list_mirostat_2() {
   // Those with a surprise of at most mu, -log2(p) <= mu, as a bound on the logit.
-  const double log_sum = std::log(sum_of_exponentials(logits, best.logit, settings_.temperature));
-  const double least = best.logit + (log_sum - mirostat_mu_ * std::log(2.0)) * settings_.temperature;
-  select_from(logits, static_cast<float>(std::min<double>(least, best.logit)), candidates_);
+  const float best = scan_.largest_logit();
+  const double log_sum = std::log(scan_.sum_of_exponentials(settings_.temperature));
+  const double least = best + (log_sum - mirostat_mu_ * std::log(2.0)) * settings_.temperature;
+  scan_.select_from(static_cast<float>(std::min<double>(least, best)), candidates_);
   apply_temperature();
 }
 

@@ -2,7 +2,7 @@
 //
 // The order is llama.cpp's: bias, penalties, DRY, top-k, typical, top-p, min-p, XTC, temperature, draw. What
 // changes single logits (bias, penalties, DRY) writes them in place, touching only the tokens concerned; the
-// rest works on a short list of candidates (candidates.h). Temperature 0 is the largest logit after bias and
+// rest works on a short list of candidates (logit_scan.h, candidates.h). Temperature 0 is the largest logit after bias and
 // penalties. Mirostat replaces the truncation steps.
 //
 // A sampler belongs to one answer. Samplers of different answers may run at the same time on different threads;
@@ -20,6 +20,7 @@
 
 #include "engine/candidates.h"
 #include "engine/dry_penalty.h"
+#include "engine/logit_scan.h"
 #include "engine/token_window.h"
 
 namespace atelier::engine {
@@ -66,11 +67,11 @@ class Sampler {
 
  private:
   void apply_penalties(std::span<float> logits) const;
-  void truncate(std::span<const float> logits);
-  void truncate_without_top_k(std::span<const float> logits);
-  std::optional<std::int32_t> choose_mirostat(std::span<const float> logits);
-  void list_mirostat_1(std::span<const float> logits);
-  void list_mirostat_2(std::span<const float> logits);
+  void truncate();
+  void truncate_without_top_k();
+  std::optional<std::int32_t> choose_mirostat(std::size_t vocabulary_size);
+  void list_mirostat_1(std::size_t vocabulary_size);
+  void list_mirostat_2();
   void apply_temperature();
   std::size_t draw();
   double random_unit();  // [0, 1)
@@ -81,6 +82,7 @@ class Sampler {
   std::unique_ptr<DryPenalty> dry_;
   std::mt19937_64 random_;
   float mirostat_mu_ = 0;
+  LogitScan scan_;
   std::vector<Candidate> candidates_;  // kept between steps for its memory
 };
 
