@@ -311,6 +311,10 @@ bool Parser::set_load(std::string_view name, const Value& value) {
     return word_of(value, cache_words, to.k_cache_type);
   if (name == "v_cache_type" || name == "v_cache_quantization_type")
     return word_of(value, cache_words, to.v_cache_type);
+  if (name == "prefix_cache") return truth(value, to.prefix_cache);
+  if (name == "ngram_speculation") return truth(value, to.ngram_speculation);
+  if (name == "token_gap_ms") return integer(value, {0, 3.6e6}, to.token_gap_ms);
+  if (name == "cache_tokens") return integer(value, {0, 6e7}, to.cache_tokens);
   if (name == "prompt_template") {
     prompt_template(value.node);
     return true;
@@ -480,6 +484,10 @@ void override_load(LoadDefaults& to, LoadDefaults&& from) {
   take(to.rope_frequency_scale, std::move(from.rope_frequency_scale));
   take(to.k_cache_type, std::move(from.k_cache_type));
   take(to.v_cache_type, std::move(from.v_cache_type));
+  take(to.prefix_cache, std::move(from.prefix_cache));
+  take(to.ngram_speculation, std::move(from.ngram_speculation));
+  take(to.token_gap_ms, std::move(from.token_gap_ms));
+  take(to.cache_tokens, std::move(from.cache_tokens));
 }
 
 }  // namespace

@@ -70,6 +70,10 @@ struct LoadDefaults {
   std::optional<double> rope_frequency_scale;
   std::optional<std::string> k_cache_type;  // "f16", "q8_0", …
   std::optional<std::string> v_cache_type;
+  std::optional<bool> prefix_cache;
+  std::optional<bool> ngram_speculation;
+  std::optional<std::uint64_t> token_gap_ms;
+  std::optional<std::uint64_t> cache_tokens;
   friend bool operator==(const LoadDefaults&, const LoadDefaults&) = default;
 };
 

@@ -59,6 +59,10 @@ LoadConfig with_defaults(LoadConfig config, const models::LoadDefaults& defaults
   fill(config.rope_freq_scale, defaults.rope_frequency_scale);
   fill(config.k_cache_type, defaults.k_cache_type);
   fill(config.v_cache_type, defaults.v_cache_type);
+  fill(config.prefix_cache, defaults.prefix_cache);
+  fill(config.ngram_speculation, defaults.ngram_speculation);
+  fill(config.token_gap_ms, defaults.token_gap_ms);
+  fill(config.cache_tokens, defaults.cache_tokens);
   if (!config.seed && defaults.seed && *defaults.seed >= 0) config.seed = static_cast<std::uint64_t>(*defaults.seed);
   return config;
 }

@@ -58,6 +58,9 @@ struct LoadConfig {
   std::optional<std::uint64_t> seed;
   std::optional<std::uint32_t> num_experts;
   std::optional<std::string> pooling;
+  std::optional<bool> prefix_cache;
+  std::optional<bool> ngram_speculation;
+  std::optional<std::uint32_t> token_gap_ms;
 };
 
 // What the engine says about the model it loaded.

@@ -85,6 +85,9 @@ void to_wire(const LoadConfig& config, wire::LoadConfig& out) {
   if (config.seed) out.set_seed(*config.seed);
   if (config.num_experts) out.set_num_experts(*config.num_experts);
   out.set_pooling(utf8::repair(config.pooling.value_or("")));
+  if (config.prefix_cache) out.set_prefix_cache(*config.prefix_cache);
+  if (config.ngram_speculation) out.set_ngram_speculation(*config.ngram_speculation);
+  if (config.token_gap_ms) out.set_token_gap_ms(*config.token_gap_ms);
 }
 
 StopReason stop_reason(wire::StopReason reason) {
@@ -223,6 +226,9 @@ LoadConfig from_wire(const wire::LoadConfig& config) {
   if (config.has_seed()) out.seed = config.seed();
   if (config.has_num_experts()) out.num_experts = config.num_experts();
   out.pooling = unless_empty(config.pooling());
+  if (config.has_prefix_cache()) out.prefix_cache = config.prefix_cache();
+  if (config.has_ngram_speculation()) out.ngram_speculation = config.ngram_speculation();
+  if (config.has_token_gap_ms()) out.token_gap_ms = config.token_gap_ms();
   return out;
 }
 

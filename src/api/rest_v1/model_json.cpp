@@ -117,7 +117,11 @@ Result<LoadCall> decode_load(const json::Object& body) {
                      "rope_freq_scale",
                      "use_mmap",
                      "use_mlock",
-                     "pooling"});
+                     "pooling",
+                     "prefix_cache",
+                     "cache_tokens",
+                     "ngram_speculation",
+                     "token_gap_ms"});
   fields.require("model");
   LoadCall call;
   predict::LoadConfig& config = call.request.config;
@@ -141,6 +145,14 @@ Result<LoadCall> decode_load(const json::Object& body) {
   config.k_cache_type = fields.string("k_cache_type");
   config.v_cache_type = fields.string("v_cache_type");
   config.pooling = fields.string("pooling");
+  config.prefix_cache = fields.boolean("prefix_cache");
+  config.ngram_speculation = fields.boolean("ngram_speculation");
+  const auto count = [&](std::string_view name, std::int64_t most) -> std::optional<std::uint32_t> {
+    const auto value = fields.integer(name, 0, most);
+    return value ? std::optional(static_cast<std::uint32_t>(*value)) : std::nullopt;
+  };
+  config.cache_tokens = count("cache_tokens", 60'000'000);
+  config.token_gap_ms = count("token_gap_ms", 3'600'000);
   if (const auto base = fields.number("rope_freq_base", 0, 1e12)) config.rope_freq_base = static_cast<float>(*base);
   if (const auto scale = fields.number("rope_freq_scale", 0, 1e6)) config.rope_freq_scale = static_cast<float>(*scale);
   if (const auto seed = fields.integer("seed", -1, INT64_MAX); seed && *seed >= 0) {
