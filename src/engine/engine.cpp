@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include <fmt/format.h>
+#include <ggml-backend.h>
 #include <llama.h>
 
 #include <cstdio>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "engine/requests.h"
+#include "engine/sandbox.h"
 #include "wire/engine.pb.h"
 
 namespace atelier::engine {
@@ -158,12 +160,27 @@ void Engine::handle(const Message& message) {
   send_error(id, {ErrorCode::kInvalidRequest, "This engine does not know that message", ""});
 }
 
+// Before the first byte of the model is read.
+void Engine::restrict_to(const wire::Load& load) {
+  if (!options_.sandbox || restricted_) return;
+  restricted_ = true;
+  SandboxPlan plan = plan_sandbox({load.path(), load.mmproj_path()}, options_.backends);
+  for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+    const auto type = ggml_backend_dev_type(ggml_backend_dev_get(i));
+    const bool on_gpu = !load.config().has_gpu_layers() || load.config().gpu_layers() != 0;
+    plan.gpu = plan.gpu || (on_gpu && (type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU));
+  }
+  const SandboxReport report = enter_sandbox(plan);
+  send_log(report.complete() ? LibraryLogLevel::kInfo : LibraryLogLevel::kWarn, report.describe());
+}
+
 void Engine::handle_load(const Message& message) {
   const std::uint64_t id = (*message)->id();
   if (model_) {
     send_error(id, {ErrorCode::kInvalidRequest, "This engine has a model already; start another engine", ""});
     return;
   }
+  restrict_to((*message)->load());
   Model::Hooks hooks;
   hooks.abandon = &closing_;
   hooks.warn = [this](const std::string& text) { send_log(LibraryLogLevel::kWarn, text); };

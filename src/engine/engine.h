@@ -30,6 +30,10 @@ class Engine {
   struct Options {
     // Called on the socket thread when the socket has ended and run() is about to return this: for a watchdog.
     std::function<void(int exit_code)> on_closed;
+    // Whether a load restricts the process for good (sandbox.h): for a process that is nothing but an engine.
+    bool sandbox = false;
+    // Where the library's plug-ins were loaded from; empty: where it looks by itself.
+    std::string backends;
   };
 
   // Takes the socket over and says hello. The library's backends must have been loaded.
@@ -52,6 +56,7 @@ class Engine {
 
   void handle(const Message& message);
   void handle_load(const Message& message);
+  void restrict_to(const wire::Load& load);
   void handle_generate(const Message& message);
   void handle_embed(const Message& message);
   void handle_text_request(const Message& message);
@@ -78,6 +83,7 @@ class Engine {
   void send_log(LibraryLogLevel level, const std::string& line);
 
   Options options_;
+  bool restricted_ = false;
   std::atomic<bool> closing_{false};
   std::atomic<std::size_t> unread_bytes_{0};
   std::atomic<int> exit_code_{0};

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "engine/engine.h"
+#include "engine/sandbox.h"
 #include "wire/framing.h"
 
 namespace {
@@ -25,6 +26,7 @@ constexpr std::string_view kHelp =
     "\n"
     "  --backends DIR   folder of the inference library's processor and GPU plug-ins\n"
     "                   (default: where the library looks by itself)\n"
+    "  --no-sandbox     keep the user's full rights over files and the network\n"
     "  --version        print the version and the library's, and exit\n"
     "  --help           print this and exit\n"
     "\n"
@@ -40,6 +42,7 @@ bool is_socket(int descriptor) {
 
 int main(int argc, char** argv) {
   std::string backends;
+  bool sandbox = atelier::engine::sandbox_is_possible();
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
     if (argument == "--help") {
@@ -50,7 +53,11 @@ int main(int argc, char** argv) {
       fmt::print("atelier-engine {} (llama.cpp {})\n", ATELIER_VERSION, llama_version());
       return 0;
     }
-    if (argument == "--backends" && i + 1 < argc) {
+    // For tests: a sandbox for a model in this folder, tried from inside.
+    if (argument == "--sandbox-self-test" && i + 1 < argc) return atelier::engine::test_sandbox(argv[i + 1]);
+    if (argument == "--no-sandbox") {
+      sandbox = false;
+    } else if (argument == "--backends" && i + 1 < argc) {
       backends = argv[++i];
     } else if (argument.starts_with("--backends=")) {
       backends = argument.substr(std::string_view("--backends=").size());
@@ -76,6 +83,8 @@ int main(int argc, char** argv) {
   llama_backend_init();
 
   atelier::engine::Engine::Options options;
+  options.sandbox = sandbox;
+  options.backends = backends;
   options.on_closed = [](int exit_code) {
     std::thread([exit_code] {
       std::this_thread::sleep_for(kLongestFarewell);

@@ -68,7 +68,7 @@ void EngineClient::start_thread(int socket) {
   });
 }
 
-void EngineClient::start_process(int socket) {
+std::vector<std::string> engine_command() {
   std::vector<std::string> words;
   const std::string launcher = ATELIER_ENGINE_LAUNCHER;
   for (std::size_t begin = 0; begin < launcher.size();) {
@@ -81,6 +81,11 @@ void EngineClient::start_process(int socket) {
     words.emplace_back("--backends");
     words.push_back(backends);
   }
+  return words;
+}
+
+void EngineClient::start_process(int socket) {
+  std::vector<std::string> words = engine_command();
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);

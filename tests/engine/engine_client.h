@@ -91,6 +91,9 @@ class EngineClient {
   std::map<std::uint64_t, Answer> answers_;
 };
 
+// The words that start the engine's program, with the folder of plug-ins.
+std::vector<std::string> engine_command();
+
 // F32 cache and no flash attention, in which results are exact.
 wire::LoadConfig exact_config();
 // One content segment of token ids; greedy.
