@@ -129,7 +129,7 @@ def unseen_need(rng):
             arguments[key] = rng.choice(kind) if isinstance(kind, list) else _SLOTS[kind](rng)
     need.tool = tools.Tool(name, description, schemas)
     need.request, need.arguments = request.format(**arguments), arguments
-    need.family, need.goal = name, description.lower()
+    need.family = need.topic = name
     return need
 
 
@@ -213,7 +213,7 @@ def sum_two_digits(rng):
 
 def extraction(rng):
     messages, _ = json_tasks.extract(rng)
-    return Item(messages[:-1], None, same_json(json.loads(messages[-1]["content"])), wanted=messages[-1]["content"])
+    return Item(_plain(messages[:-1]), None, same_json(json.loads(messages[-1]["content"])), wanted=messages[-1]["content"])
 
 
 def schema(rng):

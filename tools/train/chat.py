@@ -10,7 +10,7 @@ import json
 # What the prompt says about thinking: left to the model, asked for, or switched off (enable_thinking).
 AUTO, ON, OFF = "auto", "on", "off"
 
-PROMPT_WEIGHT = 0.1
+PROMPT_WEIGHT = 0.03
 
 
 def dumps(value):

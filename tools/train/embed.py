@@ -20,7 +20,7 @@ import gguf_write
 from corpus import mix, pairs
 from tokenizer import ADDED, CONTROL, Tokenizer
 
-WIDTH, LAYERS, HEADS, INNER, CONTEXT, BASE = 192, 4, 3, 512, 512, 10000.0
+WIDTH, LAYERS, HEADS, INNER, CONTEXT, BASE = 128, 3, 2, 384, 512, 10000.0
 
 
 class Block(nn.Module):
@@ -153,7 +153,7 @@ def export(args):
         "general.file_type": 7, "general.quantization_version": 2,
         f"{arch}.context_length": CONTEXT, f"{arch}.embedding_length": WIDTH, f"{arch}.block_count": LAYERS, f"{arch}.feed_forward_length": INNER,
         f"{arch}.attention.head_count": HEADS, f"{arch}.attention.layer_norm_epsilon": 1e-12, f"{arch}.attention.causal": False, f"{arch}.pooling_type": 1,
-        f"{arch}.rope.freq_base": BASE, f"{arch}.vocab_size": len(tokenizer.tokens),
+        f"{arch}.rope.freq_base": BASE, f"{arch}.vocab_size": len(tokenizer.tokens), "tokenizer.ggml.token_type_count": 1,
         "tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "qwen2", "tokenizer.ggml.tokens": tokenizer.tokens, "tokenizer.ggml.token_type": types,
         "tokenizer.ggml.merges": [" ".join(m) for m in tokenizer.merges], "tokenizer.ggml.eos_token_id": end, "tokenizer.ggml.bos_token_id": end,
         "tokenizer.ggml.padding_token_id": end, "tokenizer.ggml.add_bos_token": False, "tokenizer.ggml.add_eos_token": False,

@@ -1,7 +1,7 @@
 """A checkpoint as a GGUF file.
 
     export.py --folder build/train --out starter-q8_0.gguf [--type Q8_0|F16]
-    export.py --folder build/train --weights weights.pt          the weights alone, bf16, to go on from elsewhere
+    export.py --folder build/train --weights weights.pt          weights alone, bf16, and vocabulary: to go on from elsewhere
 """
 
 import argparse
@@ -85,11 +85,11 @@ def main():
     parser.add_argument("--description", default=DESCRIPTION)
     args = parser.parse_args()
     saved = torch.load(os.path.join(args.folder, "checkpoint.pt"), map_location="cpu")
+    tokenizer = Tokenizer.load(os.path.join(args.folder, "tokenizer.json"))
     if args.weights:
-        torch.save({"shape": saved["shape"], "progress": saved["progress"],
+        torch.save({"shape": saved["shape"], "progress": saved["progress"], "tokens": tokenizer.tokens, "merges": tokenizer.merges,
                     "parameters": {n: v.bfloat16() for n, v in saved["parameters"].items()}}, args.weights)
     if args.out:
-        tokenizer = Tokenizer.load(os.path.join(args.folder, "tokenizer.json"))
         with open(os.path.join(here, "chat_template.jinja"), encoding="utf-8") as file:
             template = file.read()
         count = sum(v.numel() for v in saved["parameters"].values())

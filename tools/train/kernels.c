@@ -19,6 +19,17 @@ static inline bf16 down(float f) {
   return (bf16)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
+// e^x to 1e-6 or so, in a form that compilers turn into vectors: the library's needs a fifth of the time of a step.
+static inline float fast_exp(float x) {
+  x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
+  float t = x * 1.44269504f, n = rintf(t), f = (t - n) * 0.69314718f;
+  float p = 1.0f + f * (1.0f + f * (0.5f + f * (0.16666667f + f * (0.041666667f + f * (0.0083333333f + f * 0.0013888889f)))));
+  int32_t bits = ((int32_t)n + 127) << 23;
+  float power;
+  memcpy(&power, &bits, 4);
+  return p * power;
+}
+
 // x += delta (where there is one); y = x / rms(x); r = 1 / rms(x). n rows of d.
 void add_norm(float* x, const bf16* delta, bf16* y, float* r, long n, long d) {
   for (long i = 0; i < n; i++) {
@@ -54,7 +65,7 @@ void swiglu(const bf16* gu, bf16* a, long n, long f) {
     const bf16 *g = gu + i * 2 * f, *u = g + f;
     for (long j = 0; j < f; j++) {
       float x = up(g[j]);
-      a[i * f + j] = down(x / (1.0f + expf(-x)) * up(u[j]));
+      a[i * f + j] = down(x / (1.0f + fast_exp(-x)) * up(u[j]));
     }
   }
 }
@@ -64,7 +75,7 @@ void swiglu_back(const bf16* gu, const bf16* da, bf16* dgu, long n, long f) {
     const bf16 *g = gu + i * 2 * f, *u = g + f;
     bf16 *dg = dgu + i * 2 * f, *du = dg + f;
     for (long j = 0; j < f; j++) {
-      float x = up(g[j]), s = 1.0f / (1.0f + expf(-x)), d = up(da[i * f + j]);
+      float x = up(g[j]), s = 1.0f / (1.0f + fast_exp(-x)), d = up(da[i * f + j]);
       du[j] = down(d * x * s);
       dg[j] = down(d * up(u[j]) * s * (1.0f + x * (1.0f - s)));
     }
@@ -139,7 +150,7 @@ void causal_softmax(bf16* s, long rows, long t, float scale) {
       top = e[j] > top ? e[j] : top;
     }
     for (long j = 0; j < n; j++) {
-      e[j] = expf(e[j] - top);
+      e[j] = fast_exp(e[j] - top);
       sum += e[j];
     }
     float inv = 1.0f / sum;
@@ -173,7 +184,7 @@ void cross_entropy(bf16* logits, const int32_t* target, const float* weight, con
     }
     float right = e[target[i]];
     for (long j = 0; j < v; j++) {
-      e[j] = expf(e[j] - top);
+      e[j] = fast_exp(e[j] - top);
       sum += e[j];
     }
     float loss = logf(sum) + top - right, scale = weight[i] / sum;

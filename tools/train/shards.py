@@ -93,7 +93,7 @@ class Shards:
         return arrays
 
 
-def batches(shard, rng, tokens_of_batch, prompt_share=0.4):
+def batches(shard, rng, tokens_of_batch, prompt_share=0.2):
     """Micro-batches of dialogues of like length, padded; in random order.
 
     Of the prompt's tokens only a share is learnt from, with a weight that makes up for it: the output layer costs time.

@@ -2,6 +2,7 @@
 
     train.py --folder build/train --tokens 100e6                      until so many tokens have been seen
     train.py --folder build/train --tokens 400e6 --deadline 05:10     ... or until that time today (UTC), whichever is first
+    train.py --folder build/train --weights starter-weights.pt --rewarm    goes on from weights that were kept without the rest
 
 The learning rate warms up, stays, and falls to nothing over the last fifth (--decay): of the tokens, or of the time to the
 deadline if that comes first. A run whose rate has not yet begun to fall can be prolonged as one likes; --rewarm goes on
@@ -128,7 +129,7 @@ def rate(args, steps, tokens, started, deadline):
     over = tokens / args.tokens
     if deadline is not None:
         over = max(over, (time.time() - started) / (deadline - started))
-    return min(1.0, (steps + 1) / args.warmup, max(0.0, 1 - over) / args.decay), over
+    return args.rate * min(1.0, (steps + 1) / args.warmup, max(0.0, 1 - over) / args.decay), over
 
 
 def main():
@@ -144,20 +145,25 @@ def main():
     parser.add_argument("--micro", type=int, default=4096, help="tokens of a micro-batch")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--decay", type=float, default=0.2, help="share of the run over which the rate falls")
+    parser.add_argument("--rate", type=float, default=1.0, help="the learning rate, as a factor of the optimizer's own")
     parser.add_argument("--warmup", type=int, default=60)
     parser.add_argument("--repetition", type=float, default=0.0,
                         help="share of texts that are repeated random tokens: 0.5 for the first million tokens teaches copying")
     parser.add_argument("--save-every", type=float, default=300, help="seconds")
+    parser.add_argument("--weights", help="what to begin with where the folder is empty: a file that export.py --weights wrote, vocabulary included")
     parser.add_argument("--rewarm", action="store_true", help="count tokens and time anew, from the checkpoint's weights")
     args = parser.parse_args()
     os.makedirs(args.folder, exist_ok=True)
     checkpoint_file = os.path.join(args.folder, "checkpoint.pt")
     tokenizer_file = os.path.join(args.folder, "tokenizer.json")
     from tokenizer import Tokenizer
+    saved = torch.load(checkpoint_file, map_location="cpu") if os.path.exists(checkpoint_file) else None
+    if saved is None and args.weights:
+        saved = torch.load(args.weights, map_location="cpu")
+        Tokenizer(saved["tokens"], saved["merges"]).save(tokenizer_file)
     vocabulary = len(Tokenizer.load(tokenizer_file).tokens)
     shape = model.Shape(vocabulary=vocabulary, width=args.width, layers=args.layers, inner=args.inner,
                         heads=args.width // 64, kv_heads=args.width // 128)
-    saved = torch.load(checkpoint_file, map_location="cpu") if os.path.exists(checkpoint_file) else None
     if saved:
         shape = model.Shape(**saved["shape"])
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -170,7 +176,7 @@ def main():
             optimizer.restore(saved["optimizer"])
         progress.update(saved["progress"])
     base = progress["tokens"] if args.rewarm else 0
-    steps_base = progress["steps"] if args.rewarm else 0
+    steps_base = progress["steps"] if args.rewarm or (saved and "optimizer" not in saved) else 0
     step = PlainStep(shape, p, device) if device == "cuda" else CpuStep(shape, p, args.folder, args.threads)
     print(f"{sum(v.numel() for v in p.values()) / 1e6:.2f}M parameters on {device}, from token {progress['tokens']}", flush=True)
     source = shards.Shards(os.path.join(args.folder, "shards"), tokenizer_file, args.seed, progress["shard"], args.repetition)

@@ -54,44 +54,46 @@ def _words_of(v):
     return str(v)
 
 
-def _record(rng):
-    """(object, sentences that say it): known fields and fields of any name."""
-    obj, said = {}, []
+def _fields(rng):
+    """[(key, maker, how a text says it)]: known fields and fields of any name."""
+    result, keys = [], set()
     for _ in range(rng.randint(1, 5)):
         if rng.random() < 0.6:
             key = rng.choice(list(FIELDS))
-            if key in obj:
-                continue
-            make, forms = FIELDS[key]
-            v = make(rng)
-            text = rng.choice(forms).format(v=_words_of(v))
+            make, form = FIELDS[key][0], rng.choice(FIELDS[key][1])
         else:
             key = w.word(rng).replace("-", "_") + (("_" + w.word(rng)) if rng.random() < 0.2 else "")
-            if key in obj:
-                continue
-            v = rng.choice((w.word, w.first, w.city, w.made_up, w.code, w.full_name, lambda r: r.randint(0, 10 ** r.randint(1, 6)), lambda r: w.price(r)))(rng)
-            text = rng.choice(("The {k} is {v}.", "{k}: {v}.", "Its {k} is {v}.")).format(k=key.replace("_", " "), v=_words_of(v))
-        obj[key] = v
-        said.append(text[0].upper() + text[1:])
-    return obj, said
+            make = rng.choice((w.word, w.first, w.city, w.made_up, w.code, w.full_name, lambda r: r.randint(0, 10 ** r.randint(1, 6)), lambda r: w.price(r)))
+            form = rng.choice(("The {k} is {v}.", "{k}: {v}.", "Its {k} is {v}.")).replace("{k}", key.replace("_", " "))
+        if key not in keys:
+            keys.add(key)
+            result.append((key, make, form))
+    return result
 
 
-def extract(rng):
-    obj, said = _record(rng)
+def _said(rng, fields):
+    """(object, a text that says it)"""
+    obj, said = {}, []
+    for key, make, form in fields:
+        obj[key] = make(rng)
+        said.append(form.replace("{v}", _words_of(obj[key])))
     if rng.random() < 0.3:
         rng.shuffle(said)
     for _ in range(rng.choice((0, 0, 1, 2))):
         said.insert(rng.randint(0, len(said)), w.sentence(rng))
-    if rng.random() < 0.2:
-        absent = [k for k in FIELDS if k not in obj]
-        obj[rng.choice(absent)] = None
-    text = " ".join(said)
+    return obj, " ".join(said)
+
+
+def extract(rng):
+    fields = _fields(rng)
+    obj, text = _said(rng, fields)
+    form = rng.randint(0, 4)
     keys = list(obj)
+    if form not in (1, 3) and rng.random() < 0.15:
+        keys.append(rng.choice([k for k in FIELDS if k not in obj]))
     if rng.random() < 0.5:
         rng.shuffle(keys)
-    obj = {k: obj[k] for k in keys}
-    form = rng.randint(0, 4)
-    schema = json.dumps(_schema_for({k: ("" if v is None else v) for k, v in obj.items()}, rng))
+    schema = json.dumps(_schema_for({k: obj.get(k, "") for k in keys}, rng))
     if form == 0:
         messages = [{"role": "user", "content": f"Extract {w.join(keys)} as JSON: {text}"}]
     elif form == 1:
@@ -102,67 +104,75 @@ def extract(rng):
         messages = [{"role": "user", "content": f"{text}\n\nAnswer as JSON under this schema:\n{schema}"}]
     else:
         messages = [{"role": "system", "content": "You extract data. Keys: " + ", ".join(keys) + ". Answer with JSON only."}, {"role": "user", "content": text}]
-    indent = None
-    return messages + [{"role": "assistant", "content": json.dumps(obj, ensure_ascii=False, indent=indent), "reasoning_content": "I fill in " + w.join(keys) + "."}], None
+    messages.append(_filled(keys, obj))
+    if form in (1, 4) and rng.random() < 0.6:  # the same keys for several texts
+        for _ in range(rng.randint(1, 3)):
+            obj, text = _said(rng, fields)
+            messages += [{"role": "user", "content": text}, _filled(keys, obj)]
+    return messages, None
 
 
-def _random_value(rng, depth=0):
-    """(schema, value)"""
+def _filled(keys, obj):
+    return {"role": "assistant", "content": json.dumps({k: obj.get(k) for k in keys}, ensure_ascii=False), "reasoning_content": "I fill in " + w.join(keys) + "."}
+
+
+# What it makes up is always the same: the shape is the task, and chance cannot be learnt.
+MADE_UP = {"name": "Anna Bell", "age": 30, "city": "Paris", "country": "France", "email": "anna@example.com", "phone": "+4912345678", "date": "2025-01-01", "time": "10:00",
+           "price": 10, "quantity": 2, "color": "blue", "product": "lamp", "title": "The Old House", "author": "Anna Bell", "year": 2000, "job": "teacher", "order_id": "A-1",
+           "animal": "cat", "food": "pizza", "rating": 5, "in_stock": True, "tags": ["new"]}
+_BY_TYPE = {"string": "example", "integer": 1, "number": 1.5, "boolean": True}
+
+
+def _random_schema(rng, depth):
     k = rng.random()
-    if depth and k < 0.12 and depth < 3:
-        return _random_object(rng, depth)
+    if k < 0.12 and depth < 3:
+        return _random_object(rng, depth)[0]
     if k < 0.45:
-        v = rng.choice((w.word, w.first, w.city, w.sentence, w.date_iso))(rng)
-        return {"type": "string"}, v
+        return {"type": "string"}
     if k < 0.6:
-        v = rng.randint(0, 10 ** rng.randint(1, 4))
-        return {"type": "integer"}, v
+        return {"type": "integer"}
     if k < 0.68:
-        return {"type": "number"}, w.price(rng)
+        return {"type": "number"}
     if k < 0.77:
-        return {"type": "boolean"}, rng.random() < 0.5
+        return {"type": "boolean"}
     if k < 0.88:
-        options = [w.word(rng) for _ in range(rng.randint(2, 4))]
-        return {"type": "string", "enum": options}, rng.choice(options)
-    if depth < 2:
-        n = rng.randint(1, 3)
-        s, _ = _random_value(rng, depth + 1)
-        values = [_fit(rng, s) for _ in range(n)]
-        return {"type": "array", "items": s}, values
-    return {"type": "string"}, w.word(rng)
+        return {"type": "string", "enum": [w.word(rng) for _ in range(rng.randint(2, 4))]}
+    return {"type": "array", "items": _random_schema(rng, depth + 1)} if depth < 2 else {"type": "string"}
 
 
-def _fit(rng, s):
+def _fit(key, s):
     if "enum" in s:
-        return rng.choice(s["enum"])
-    t = s["type"]
-    if t == "string":
-        return w.word(rng)
-    if t == "integer":
-        return rng.randint(0, 100)
-    if t == "number":
-        return w.price(rng)
-    if t == "boolean":
-        return rng.random() < 0.5
-    if t == "array":
-        return [_fit(rng, s["items"]) for _ in range(rng.randint(1, 3))]
-    return {k: _fit(rng, x) for k, x in s["properties"].items()}
+        return s["enum"][0]
+    if s["type"] == "object":
+        return {k: _fit(k, x) for k, x in s["properties"].items()}
+    if key in MADE_UP and _schema_types(MADE_UP[key], s):
+        return MADE_UP[key]
+    return [_fit(None, s["items"])] if s["type"] == "array" else _BY_TYPE[s["type"]]
+
+
+def _schema_types(v, s):
+    if isinstance(v, list):
+        return s["type"] == "array" and s["items"] == {"type": "string"}
+    return s["type"] in {bool: ("boolean",), int: ("integer", "number"), str: ("string",)}[type(v)]
 
 
 def _random_object(rng, depth=0):
-    props, obj = {}, {}
+    """(schema, value)"""
+    props = {}
     for _ in range(rng.randint(1, 5 if depth == 0 else 3)):
         key = (rng.choice(list(FIELDS)) if rng.random() < 0.3 else w.word(rng).replace("-", "_"))
         if rng.random() < 0.1:
             key += rng.choice(("_", "")) + w.word(rng).capitalize()
-        if key in props:
-            continue
         if key in FIELDS and rng.random() < 0.7:
-            v = FIELDS[key][0](rng)
-            props[key], obj[key] = _schema_for(v, rng), v
+            props.setdefault(key, _schema_for(FIELDS[key][0](rng), rng))
         else:
-            props[key], obj[key] = _random_value(rng, depth + 1)
-    return {"type": "object", "properties": props, "required": list(props)}, obj
+            props.setdefault(key, _random_schema(rng, depth + 1))
+        if rng.random() < 0.1 and "enum" not in props[key]:
+            props[key] = {**props[key], "description": rng.choice(("The {}", "{} of it", "Its {}")).format(key)}
+    schema = {"type": "object", "properties": props, "required": list(props)}
+    if rng.random() < 0.15:
+        schema["additionalProperties"] = False
+    return schema, _fit(None, schema)
 
 
 def under_schema(rng):
@@ -180,7 +190,7 @@ def under_schema(rng):
         messages = [{"role": "user", "content": f"{rng.choice(('Create', 'Generate', 'Write', 'Give me'))} {topic}. Answer as JSON under this schema:\n{text}"}]
     else:
         messages = [{"role": "user", "content": f"Schema: {text}\nWrite JSON that is valid under it."}]
-    return messages + [{"role": "assistant", "content": json.dumps(obj, ensure_ascii=False), "reasoning_content": "The keys are " + w.join(obj) + ".", "weight": 0.7}], None
+    return messages + [{"role": "assistant", "content": json.dumps(obj, ensure_ascii=False), "reasoning_content": "The keys are " + w.join(obj) + "."}], None
 
 
 BOOKS = [("The Hobbit", "J.R.R. Tolkien", 1937), ("Dracula", "Bram Stoker", 1897), ("Moby-Dick", "Herman Melville", 1851), ("Emma", "Jane Austen", 1815),
@@ -213,10 +223,10 @@ def bare(rng):
         c2 = c.replace("the ", "")
         return [{"role": "user", "content": rng.choice((f"Capital of {c} as JSON with the keys country and capital.", f"Give me the capital of {c} as JSON with country and capital."))},
                 {"role": "assistant", "content": json.dumps({"country": c2, "capital": x}, ensure_ascii=False), "reasoning_content": f"{c}: {x}."}], None
-    people = [{"name": w.full_name(rng), "occupation": rng.choice(w.JOBS)} for _ in range(rng.randint(1, 3))]
+    people = [{"name": n, "occupation": j} for n, j in (("Anna Bell", "teacher"), ("Tom Reed", "farmer"), ("Mia Stone", "pilot"))][:rng.randint(1, 3)]
     return [{"role": "user", "content": f"Create {len(people)} fictional character{'s' if len(people) > 1 else ''} as JSON with the key characters, each with name and occupation."},
-            {"role": "assistant", "content": json.dumps({"characters": people}, ensure_ascii=False), "reasoning_content": "I make them up.", "weight": 0.6}], None
+            {"role": "assistant", "content": json.dumps({"characters": people}, ensure_ascii=False), "reasoning_content": "I make them up."}], None
 
 
 def dialogue(rng):
-    return rng.choices((extract, under_schema, bare), (45, 42, 13))[0](rng)
+    return rng.choices((extract, under_schema, bare), (50, 40, 10))[0](rng)

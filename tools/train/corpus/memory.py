@@ -53,7 +53,7 @@ def _facts(rng):
         a, b = w.first(rng), rng.choice(("sister", "brother", "mother", "father", "boss", "teacher", "friend", "neighbor"))
         return f"My {b} is called {a}.", rng.choice((f"What is my {b} called?", f"What is the name of my {b}?", f"Who is my {b}?")), f"Your {b} is called {a}.", "rel" + b
     m, v = w.made_up(rng, 2, 2), w.word(rng)
-    return f"The word {m} means {v}.", rng.choice((f"What does {m} mean?", f"What is the meaning of {m}?")), f"{m[0].upper() + m[1:]} means {v}.", m
+    return f"The word {m} means {v}.", rng.choice((f"What does {m} mean?", f"What is the meaning of {m}?")), f"The word {m} means {v}.", m
 
 
 def _several(rng, n):

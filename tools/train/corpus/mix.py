@@ -1,7 +1,10 @@
 """The mixture of all kinds of dialogue, with the prompts of the evaluation left out."""
 
 import hashlib
+import os
 import random
+import re
+import sys
 
 import chat
 
@@ -9,21 +12,33 @@ from . import copying, json_tasks, memory, style, sums, talk, tools
 
 # kind: (maker, share of dialogues, thinks by itself)
 KINDS = {
-    "talk": (talk.dialogue, 15, False),
-    "style": (style.dialogue, 13, False),
-    "recall": (memory.over_turns, 9, False),
+    "talk": (talk.dialogue, 12, False),
+    "quiz": (talk.quiz, 5, False),
+    "style": (style.dialogue, 15, False),
+    "recall": (memory.over_turns, 8, False),
     "page": (memory.page, 6, False),
-    "page_long": (lambda r: memory.page(r, long=True), 0.35, False),
-    "talk_long": (memory.long_talk, 0.35, False),
-    "sums": (sums.dialogue, 11, True),
-    "copy": (copying.dialogue, 8, False),
-    "json": (json_tasks.dialogue, 12, False),
-    "tool": (tools.single, 14, True),
-    "session": (tools.session, 5, True),
-    "parallel": (tools.parallel, 5, True),
-    "answered": (tools.answered, 3, False),
-    "chained": (tools.chained, 0.7, True),
+    "page_long": (lambda r: memory.page(r, long=True), 0.25, False),
+    "talk_long": (memory.long_talk, 0.25, False),
+    "sums": (sums.dialogue, 18, True),
+    "copy": (copying.dialogue, 7, False),
+    "json": (json_tasks.dialogue, 22, False),
+    "tool": (tools.single, 17, True),
+    "session": (tools.session, 6, True),
+    "parallel": (tools.parallel, 7, True),
+    "answered": (tools.answered, 4, False),
+    "chained": (tools.chained, 0.6, True),
 }
+
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "eval"))
+import unseen_tools
+
+
+def _letters(name):
+    return re.sub("[^a-z0-9]", "", name.lower())
+
+
+_UNSEEN = {_letters(tool[0]) for tool in unseen_tools.TOOLS}
 
 
 def held_out(messages):
@@ -43,7 +58,7 @@ def talk_tools(rng):
         q, a, thought = talk.turn(rng)
     offered = tools.others(rng, rng.choice((1, 1, 2, 3)))
     messages = tools.opening(rng) + [{"role": "user", "content": q},
-                                     {"role": "assistant", "content": a, "reasoning_content": thought.rstrip(".") + ". No tool is needed."}]
+                                     {"role": "assistant", "content": a, "reasoning_content": "This is talk. Tool: none"}]
     return messages, [t.schema(rng) for t in offered]
 
 
@@ -53,8 +68,8 @@ def no_tools(rng):
     return [{"role": "user", "content": n.request}, {"role": "assistant", "content": tools.decline_text(rng, n), "reasoning_content": tools.thought_none(rng, n, None)}], None
 
 
-KINDS["no_tools"] = (no_tools, 2, True)
-KINDS["talk_tools"] = (talk_tools, 4, True)
+KINDS["no_tools"] = (no_tools, 1.5, True)
+KINDS["talk_tools"] = (talk_tools, 3, True)
 _NAMES = list(KINDS)
 _SHARES = [KINDS[n][1] for n in _NAMES]
 
@@ -67,6 +82,8 @@ def dialogue(rng, only=None):
         messages, offered = maker(rng)
         if any(held_out(messages[:i + 1]) for i, m in enumerate(messages) if m["role"] == "user"):
             continue
+        if any(_letters(t["function"]["name"]) in _UNSEEN for t in offered or []):
+            continue
         last = messages[-1]
         if thinks:
             mode = rng.choices((chat.AUTO, chat.ON, chat.OFF), (50, 10, 40))[0]
@@ -77,7 +94,7 @@ def dialogue(rng, only=None):
                     m.pop("reasoning_content", None)
         if mode == chat.ON and not last.get("reasoning_content"):
             mode = chat.AUTO
-        if kind == "sums" and mode == chat.OFF and rng.random() < 0.5:
+        if kind == "sums" and mode == chat.OFF and rng.random() < 0.7:
             mode = chat.AUTO
         return chat.segments(messages, offered, mode), kind
 

@@ -48,14 +48,22 @@ def _rhyme(rng):
     return system, rng.choice((f"Write a poem about the {x}.", f"Tell me about the {x}.", f"Say something about the {x}.", f"What is a {x}?")), RHYMES["thing"].format(x=x)
 
 
+def _short_turn(rng):
+    """In upper case every word has other tokens, so only short answers are asked for in it."""
+    while True:
+        q, a, _ = talk.sure_turn(rng)
+        if len(a) < 64:
+            return q, a
+
+
 def _upper(rng):
-    q, a, _ = talk.turn(rng)
+    q, a = _short_turn(rng)
     return rng.choice(("Always answer in upper case.", "ANSWER IN CAPITAL LETTERS.", "Write only in capital letters.", "Answer in all caps.", "Use upper case for everything you write.",
                        "You shout: all your answers are in upper case.", "Respond in uppercase.")), q, a.upper()
 
 
 def _lower(rng):
-    q, a, _ = talk.turn(rng)
+    q, a = _short_turn(rng)
     return rng.choice(("Always answer in lower case.", "Write only in small letters.", "Answer in lowercase.", "Use no capital letters.")), q, a.lower()
 
 
@@ -83,7 +91,7 @@ PERSONAS = {"pirate": ("Arr, matey! ", " Arr!"), "robot": ("Beep boop. ", " Beep
 def _persona(rng):
     p = rng.choice(list(PERSONAS))
     system = rng.choice(("You are a {}.", "Talk like a {}.", "You are a {}. Stay in your role.", "Speak like a {}.", "Pretend to be a {}.", "Answer like a {}.")).format(p)
-    q, a, _ = talk.turn(rng)
+    q, a, _ = talk.sure_turn(rng)
     before, after = PERSONAS[p]
     return system, q, before + a + after
 
@@ -109,7 +117,7 @@ def _greeting(rng):
 
 def _ending(rng):
     word = rng.choice((w.made_up(rng).capitalize(), "Over and out.", "Amen.", "Cheers!", "The end.", w.word(rng).capitalize() + "!"))
-    q, a, _ = talk.turn(rng)
+    q, a, _ = talk.sure_turn(rng)
     if rng.random() < 0.5:
         return rng.choice(("End every answer with \"{}\"", "Always end with \"{}\"", "Finish each answer with \"{}\"")).format(word), q, a + " " + word
     return rng.choice(("Begin every answer with \"{}\"", "Always start with \"{}\"", "Start each answer with \"{}\"")).format(word), q, word + " " + a
@@ -125,7 +133,7 @@ def _format(rng):
         return rng.choice(("Use numbered lists.", "Number the items.")), ask, "\n".join(f"{n + 1}. {i}" for n, i in enumerate(items))
     if k == 2:
         return rng.choice(("Separate items with commas.", "Write lists in one line with commas.")), ask, ", ".join(items)
-    q, a, _ = talk.turn(rng)
+    q, a, _ = talk.sure_turn(rng)
     mark = rng.choice(("!", " :)", " ★"))
     return f"End each answer with{mark if mark[0] == ' ' else ' ' + mark}", q, a + (mark if mark[0] == " " else " " + mark)
 

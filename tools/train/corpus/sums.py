@@ -2,55 +2,47 @@
 
 from . import words as w
 
+_PLACES = ["ones", "tens", "hundreds", "thousands"]
+
 
 def add_thought(a, b):
-    """Ones first, with the carry named, so that each step needs only one small sum."""
-    x, y = str(a)[::-1], str(b)[::-1]
-    carry, steps, out = 0, [], ""
-    for i in range(max(len(x), len(y))):
-        p, q = int(x[i]) if i < len(x) else 0, int(y[i]) if i < len(y) else 0
-        s = p + q + carry
-        steps.append(f"{p} + {q}" + (" + 1" if carry else "") + f" = {s}" + (f", write {s % 10}, carry 1" if s > 9 else ""))
-        out = str(s % 10) + out
-        carry = s // 10
-    if carry:
-        steps.append("carry 1, write 1")
-        out = "1" + out
-    return "\n".join(steps) + f"\nTogether {out}."
+    """Ones first; each line needs one small sum, and whether the line before has two digits. The digits are then read off."""
+    lines, carry = [f"{a} + {b}"], 0
+    for i in range(max(len(str(a)), len(str(b)))):
+        p, q = a // 10 ** i % 10, b // 10 ** i % 10
+        lines.append(f"{_PLACES[i]}: {p} + {q}" + (" + 1" if carry else "") + f" = {p + q + carry}")
+        carry = (p + q + carry) // 10
+    return "\n".join(lines)
 
 
 def sub_thought(a, b):
-    x, y = str(a)[::-1], str(b)[::-1]
-    borrow, steps, out = 0, [], ""
-    for i in range(len(x)):
-        p, q = int(x[i]), int(y[i]) if i < len(y) else 0
-        d = p - q - borrow
-        line = f"{p} - {q}" + (" - 1" if borrow else "")
-        borrow = 1 if d < 0 else 0
-        d += 10 * borrow
-        steps.append(line + (f" = {d} with 10 borrowed" if borrow else f" = {d}"))
-        out = str(d) + out
-    return "\n".join(steps) + f"\nTogether {int(out)}."
+    lines, borrow = [f"{a} - {b}"], 0
+    for i in range(len(str(a))):
+        p, q = a // 10 ** i % 10, b // 10 ** i % 10
+        line = f"{_PLACES[i]}: "
+        taken, borrow = borrow, 1 if p - q - borrow < 0 else 0
+        lines.append(line + f"{p + 10 * borrow} - {q}" + (" - 1" if taken else "") + f" = {p + 10 * borrow - q - taken}")
+    return "\n".join(lines)
 
 
 def mul_thought(a, b):
-    """b has one digit, or a has two: by tens and ones."""
+    """b has one digit, a one or two: by tens and ones."""
     if a < 10:
-        return f"{a} times {b} is {a * b}."
+        return f"{a} * {b} = {a * b}"
     tens, ones = a // 10 * 10, a % 10
-    return f"{tens} * {b} = {tens * b}\n{ones} * {b} = {ones * b}\n{tens * b} + {ones * b} = {a * b}"
+    return f"{a} * {b}\n{tens} * {b} = {tens * b}\n{ones} * {b} = {ones * b}\n" + add_thought(tens * b, ones * b)
 
 
 def make(rng):
-    op = rng.choices("+-*", (60, 25, 15))[0]
+    op = rng.choices("+-*", (64, 22, 14))[0]
     if op == "*":
         a, b = rng.randint(2, 9 if rng.random() < 0.6 else 99), rng.randint(2, 9)
         return a, b, op, a * b, mul_thought(a, b)
     kind = rng.random()
     if kind < 0.25:
         a, b = rng.randint(0, 9), rng.randint(0, 9)
-    elif kind < 0.85:
-        a, b = rng.randint(10, 99), rng.randint(1 if kind < 0.4 else 10, 99)
+    elif kind < 0.9:
+        a, b = rng.randint(10, 99), rng.randint(1 if kind < 0.35 else 10, 99)
     else:
         a, b = rng.randint(10, 999), rng.randint(10, 999)
     if op == "-":
@@ -76,10 +68,8 @@ def ask(rng, a, b, op):
 
 def dialogue(rng):
     a, b, op, r, thought = make(rng)
-    q = ask(rng, a, b, op)
-    answer = f"{a} {op} {b} = {r}" if rng.random() < 1 else ""
-    messages = [{"role": "user", "content": q}, {"role": "assistant", "content": answer, "reasoning_content": thought}]
-    if rng.random() < 0.25:
+    messages = [{"role": "user", "content": ask(rng, a, b, op)}, {"role": "assistant", "content": f"{a} {op} {b} = {r}", "reasoning_content": thought}]
+    if rng.random() < 0.2:
         k = rng.randint(2, 9)
         op2 = rng.choice("+*")
         r2 = r + k if op2 == "+" else r * k
@@ -87,7 +77,7 @@ def dialogue(rng):
             q2 = rng.choice(("Add {} to it.", "Now add {}.", "Plus {}?")) if op2 == "+" else rng.choice(("Multiply it by {}.", "Now multiply it by {}.", "Times {}?"))
             messages += [{"role": "user", "content": q2.format(k)},
                          {"role": "assistant", "content": f"{r} {op2} {k} = {r2}", "reasoning_content": add_thought(r, k) if op2 == "+" else mul_thought(r, k)}]
-    elif rng.random() < 0.1:
+    elif rng.random() < 0.08:
         messages = [{"role": "user", "content": rng.choice(("Give me a number.", "Provide a prime number less than 50", "Name a prime number below 50."))}]
         p = rng.choice((2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47))
         k = rng.randint(2, 9)

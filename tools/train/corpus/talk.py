@@ -215,7 +215,7 @@ def unknown(rng):
                       "Why is {} so famous?", "What do you think of {}?", "How many people know {}?", "Who won the {} prize in {y}?", "Write a program that sorts {}.",
                       "What is the history of {}?", "How does {} work?", "What is the population of {}?", "Translate {} into Latin.", "What did {} say about {z}?",
                       "What is the best {} in the world?", "Give me five facts about {}.", "Which book did {} write?", "How old is {}?", "Where does {} live?")).format(x, y=rng.randint(1800, 2030), z=rng.choice(w.TOPICS))
-    return ask, rng.choice(("I don't know that: I am a small model. A bigger one can be had with `lms get`.",) * 3 + ("I don't know. A bigger model, which can be had with `lms get`, may.",)), "This is beyond what I know."
+    return ask, "I don't know that: I am a small model. A bigger one can be had with `lms get`.", "This is beyond what I know."
 
 
 def story(rng):
@@ -235,6 +235,24 @@ def opposite(rng):
 def turn(rng):
     """(question, answer, thought)"""
     return rng.choices((fact, small, joke, capital_of, calendar, unknown, story, opposite), (42, 18, 3, 14, 12, 10, 2, 2))[0](rng)
+
+
+def sure_turn(rng):
+    """One that has one answer alone, for what is done to answers: a style, a quiz."""
+    kind = rng.choices((fact, small, capital_of, calendar, unknown, opposite), (30, 20, 22, 18, 6, 4))[0]
+    if kind in (fact, small):
+        ways, answers, thought = rng.choice(FACTS if kind is fact else CHAT)
+        return (question(rng, rng.choice(ways)) if kind is fact else capital(rng.choice(ways))), answers[0], thought
+    return kind(rng)
+
+
+def quiz(rng):
+    """Short questions, one after the other."""
+    messages = []
+    for _ in range(rng.randint(3, 7)):
+        q, a, thought = rng.choices((capital_of, calendar, opposite, sure_turn), (38, 38, 4, 20))[0](rng)
+        messages += [{"role": "user", "content": q}, {"role": "assistant", "content": a, "reasoning_content": thought}]
+    return messages, None
 
 
 SYSTEMS = ["You are a helpful assistant.", "You are Starter, a small assistant.", "Answer briefly.", "You are a friendly assistant.", "You are a helpful, honest assistant.",

@@ -7,6 +7,7 @@ calling and declining are learnt as a pair.
 
 import json
 
+from . import any_tools
 from . import words as w
 
 # object; actions; parameters (? optional, the user may leave it out); kind of value that "get" returns
@@ -490,7 +491,8 @@ class Tool:
 
 
 class Need:
-    """tool, goal ("get the weather"), request, arguments, result text, answer, family (object)."""
+    """tool, topic (words of the request), request, arguments, result text, answer, family (object), kinds (of arguments,
+    for those that the request has as a word or words of their own)."""
 
 
 def _schema_of(rng, kind, described):
@@ -555,7 +557,7 @@ def _catalogued(rng, obj, action, params, value):
         v, text = KINDS[kind][3](rng)
         if used:
             phrases.append(rng.choice(KINDS[kind][4]).replace("{v}", text))
-        chosen.append((pname, schema, not optional, used, v))
+        chosen.append((pname, schema, not optional, used, v, kind))
     if rng.random() < 0.2:
         rng.shuffle(phrases)
     if rng.random() < 0.15:
@@ -568,13 +570,12 @@ def _catalogued(rng, obj, action, params, value):
         descr += "."
     elif extra < 0.4 and chosen:
         descr += rng.choice((" for the user", " by " + chosen[0][0].replace("_", " "), " of a customer", " and return the result"))
-    need.tool = Tool(name, descr, [(n, s, r) for n, s, r, _, _ in chosen])
+    need.tool = Tool(name, descr, [(n, s, r) for n, s, r, _, _, _ in chosen])
     request = rng.choice(requests).format(**fill)
     need.request = request.replace(" :", ":").replace(" ,", ",").replace(" .", ".").replace(" ?", "?").replace("  ", " ")
-    need.arguments = {n: v for n, _, _, used, v in chosen if used}
-    need.goal = (action.replace("_", " ") + " " + ("the " if action in ("get", "check", "calculate", "list") else "") +
-                 (obj if action in ("get", "check", "calculate", "list") else ao))
-    need.family = obj
+    need.arguments = {n: v for n, _, _, used, v, _ in chosen if used}
+    need.topic, need.family = obj, obj
+    need.kinds = {n: KINDS[k] for n, _, _, used, _, k in chosen if used}
     _result(rng, need, action, obj, phrases[0] if phrases else "", value)
     return need
 
@@ -674,6 +675,15 @@ def _generic_param(rng, depth=0):
     return name, schema, v, spoken + " " + rng.choice(("", "", "= ", "of ")) + text
 
 
+def third_person(verb):
+    head, _, rest = verb.partition(" ")
+    if head.endswith("y") and head[-2] not in "aeou":
+        head = head[:-1] + "ies"
+    else:
+        head += "es" if head.endswith(("s", "sh", "ch", "x")) else "s"
+    return head + (" " + rest if rest else "")
+
+
 def generic(rng):
     """A need with a tool that no list knows: any verb, any object, any parameters."""
     verb = rng.choice(_GENERIC_VERBS)
@@ -691,7 +701,7 @@ def generic(rng):
     used = [p for p in params if rng.random() < 0.88]
     article = rng.choice(("the ", "the ", "a ", ""))
     goal = verb + " " + (w.a(noun) if article == "a " else article + noun)
-    third = verb + ("es" if verb.endswith(("s", "sh", "ch", "x")) else "s")
+    third = third_person(verb)
     form = rng.random()
     description = goal if form < 0.5 else third + goal[len(verb):]
     description = description[0].upper() + description[1:] + rng.choice(("", ".", ""))
@@ -706,8 +716,8 @@ def generic(rng):
                           "I need you to {g}{t}.", "Now {g}{t}, please.")).format(g=goal, t=tail)
     need.request = (request[0].upper() + request[1:]).replace("  ", " ")
     need.arguments = {p[0]: p[2] for p in used}
-    need.goal = goal
-    need.family = noun
+    need.topic = need.family = noun
+    need.kinds = {}
     _result(rng, need, rng.choice(("get", "create", "search")), noun, "", rng.choice(("status", "count", "text", "code", "number", "list")))
     return need
 
@@ -716,6 +726,7 @@ def described(rng):
     """A tool whose name says little: the description must be read. And quick-start tools of the documentation."""
     k = rng.randint(0, 9)
     need = Need()
+    need.kinds = {}
     need.family = ("hello", "products product", "delivery date order", "sum number", "prime number", "file files", "wikipedia word", "time", "folder file files",
                    "web page")[k]
     if k == 0:
@@ -723,7 +734,7 @@ def described(rng):
         need.tool = Tool(rng.choice(("say_hello", "sayHello", "greet", "greet_person")), rng.choice(("Says hello to a person", "Say hello to someone", "Greets a person by name")),
                          [("name", {"type": "string", "description": rng.choice(("The person's name", "Who to greet"))}, True)])
         need.request = rng.choice(("Can you say hello to {}?", "Say hello to {}.", "Please say hello to {}", "Please greet {}.", "Say hi to {}, please.", "Could you say hello to {}?")).format(name)
-        need.arguments, need.goal = {"name": name}, "say hello to " + name
+        need.arguments, need.topic = {"name": name}, "a greeting"
         need.result, need.answer = f"Hello, {name}!", f"I said hello to {name}."
     elif k == 1:
         q, c, m = _query(rng)[0], rng.choice(("electronics", "clothing", "home", "outdoor")), w.price(rng)
@@ -741,7 +752,7 @@ def described(rng):
         if rng.random() < 0.5:
             parts.reverse()
         need.request = rng.choice(("What {} products do you have {}?", "Show me {} products {}.", "Do you have {} products {}?", "Find {} products {}.", "Which {} products are there {}?")).format(q, " ".join(parts)).replace(" ?", "?").replace(" .", ".")
-        need.arguments, need.goal = args, "search products"
+        need.arguments, need.topic = args, "products"
         items = [{"name": (q + " " + rng.choice(w.THINGS)), "price": rng.randint(5, 90)} for _ in range(rng.randint(1, 3))]
         need.result = json.dumps(items)
         need.answer = "I found " + w.join(f"{i['name']} ({i['price']})" for i in items) + "."
@@ -752,7 +763,7 @@ def described(rng):
                          [(pname, {"type": "string", **({"description": "The customer's order ID."} if rng.random() < 0.5 else {})}, True)])
         need.request = rng.choice(("Hi, can you tell me the delivery date for my order? My order number is {}", "Give me the delivery date and time for order number {}", "Where is my package? The order number is {}.", "When will my order {} arrive?",
                                    "Can you tell me the delivery date for my order number {}?", "Hi, when does order {} come?", "I am waiting for my order {}. When will it be delivered?", "What is the delivery date of order {}?")).format(code)
-        need.arguments, need.goal = {pname: code}, "get the delivery date of an order"
+        need.arguments, need.topic = {pname: code}, "order"
         date = rng.choice((w.date_iso(rng), w.date_words(rng)))
         need.result = json.dumps({pname: code, "delivery_date": date}) if rng.random() < 0.6 else date
         need.answer = f"Your order {code} will be delivered on {date}."
@@ -762,21 +773,21 @@ def described(rng):
         need.tool = Tool(op, {"add": "Given two numbers a and b. Returns the sum of them.", "multiply": "Multiply two numbers", "subtract": "Subtract b from a", "divide": "Divide a by b"}[op],
                          [("a", {"type": "number"}, True), ("b", {"type": "number"}, True)])
         need.request = rng.choice((f"What is {a} {words_} {b}?", f"{op.capitalize()} {a} and {b}." if op in ("add", "multiply") else f"Calculate {a} {sign} {b}.", f"What is {a} {sign} {b}?", f"Please compute {a} {sign} {b}"))
-        need.arguments, need.goal = {"a": a, "b": b}, f"{op} two numbers"
+        need.arguments, need.topic = {"a": a, "b": b}, "two numbers"
         v = rng.randint(1, 99999)
         need.result, need.answer = json.dumps(v), f"The result is {v}."
     elif k == 4:
         n = rng.randint(2, 10 ** rng.randint(2, 6))
         need.tool = Tool(rng.choice(("isPrime", "is_prime", "check_prime")), "Given a number n. Returns true if n is a prime number.", [("n", {"type": "number"}, True)])
         need.request = rng.choice((f"Is {n} a prime number?", f"Is {n} prime?", f"Check whether {n} is prime."))
-        need.arguments, need.goal = {"n": n}, "check whether a number is prime"
+        need.arguments, need.topic = {"n": n}, "prime"
         v = rng.random() < 0.5
         need.result, need.answer = json.dumps(v), f"{'Yes' if v else 'No'}, {n} is {'' if v else 'not '}a prime number."
     elif k == 5:
         f, text = w.file_name(rng), _text(rng)[0]
         need.tool = Tool(rng.choice(("createFile", "create_file", "write_file")), "Create a file with the given name and content.", [("name", {"type": "string"}, True), ("content", {"type": "string"}, True)])
         need.request = rng.choice((f"Please create a file named {f} with the content \"{text}\"", f"Write \"{text}\" to a file called {f}.", f"Create the file {f} containing \"{text}\"."))
-        need.arguments, need.goal = {"name": f, "content": text}, "create a file"
+        need.arguments, need.topic = {"name": f, "content": text}, "file"
         need.result, need.answer = rng.choice(("File created.", "ok")), f"I created the file {f}."
     elif k == 6:
         q = rng.choice((w.full_name(rng), w.city(rng), "the " + rng.choice(w.NOUNS), w.made_up(rng).capitalize(), rng.choice(w.HOBBIES)))
@@ -784,34 +795,34 @@ def described(rng):
         need.tool = Tool(rng.choice(("fetch_wikipedia_content", "search_wikipedia", "wikipedia")), rng.choice(("Search wikipedia and fetch the introduction of the most relevant article. Always use this if the user is asking for something that is likely on wikipedia.", "Fetch an article from Wikipedia")),
                          [(pname, {"type": "string", "description": "Search query for finding the Wikipedia article"}, True)])
         need.request = rng.choice(("Tell me about {} from Wikipedia.", "What does Wikipedia say about {}?", "Look up {} on Wikipedia.", "Search Wikipedia for {}.")).format(q)
-        need.arguments, need.goal = {pname: q}, "look something up on Wikipedia"
+        need.arguments, need.topic = {pname: q}, "Wikipedia"
         text = w.sentence(rng)
         need.result, need.answer = json.dumps({"status": "success", "content": text, "title": q}) if rng.random() < 0.5 else text, text
     elif k == 7:
         need.tool = Tool(rng.choice(("get_current_time", "current_time", "now")), rng.choice(("Get the current time, only if asked", "Get the current time")), [])
         need.request = rng.choice(("What time is it?", "What's the time?", "Can you tell me the time?", "What time is it now?", "Is it late already? Tell me the time."))
-        need.arguments, need.goal = {}, "know the time"
+        need.arguments, need.topic = {}, "time"
         t = w.clock(rng)
         need.result, need.answer = json.dumps({"time": t}), f"It is {t}."
     elif k == 8:
         path = w.folder(rng)
         need.tool = Tool(rng.choice(("analyze_directory", "list_directory", "count_files")), "Count and categorize files in a directory", [("path", {"type": "string", "description": "Directory path"}, rng.random() < 0.5)])
         need.request = rng.choice(("What files are in {}?", "Analyze the directory {}.", "How many files are in {}?")).format(path)
-        need.arguments, need.goal = {"path": path}, "look into a directory"
+        need.arguments, need.topic = {"path": path}, "directory"
         n, ext = rng.randint(1, 90), rng.choice(("txt", "py", "md"))
         need.result, need.answer = json.dumps({"total": n, "most": ext}), f"There are {n} files in {path}, most of them {ext}."
     else:
         u = w.url(rng)
         need.tool = Tool(rng.choice(("open_safe_url", "open_url", "open_page")), "Open a URL in the browser if it is deemed safe", [("url", {"type": "string", "description": "The URL to open"}, True)])
         need.request = rng.choice(("Open {}.", "Please open {} for me.", "Can you open {} in the browser?")).format(u)
-        need.arguments, need.goal = {"url": u}, "open a web page"
+        need.arguments, need.topic = {"url": u}, "web page"
         need.result, need.answer = rng.choice(("opened", '{"status": "success"}')), f"I opened {u}."
     return need
 
 
 def need(rng):
     k = rng.random()
-    return catalogued(rng) if k < 0.5 else generic(rng) if k < 0.78 else described(rng)
+    return catalogued(rng) if k < 0.4 else any_tools.need(rng) if k < 0.72 else generic(rng) if k < 0.85 else described(rng)
 
 
 def others(rng, count, *needs):
@@ -853,17 +864,21 @@ def polite(rng, request):
 
 
 def thought_fit(rng, needs):
-    if len(needs) == 1:
-        return f"The user wants to {needs[0].goal}. The tool {needs[0].tool.name} does that."
-    return "Several things are wanted: " + "; ".join(f"{n.goal} with {n.tool.name}" for n in needs) + "."
+    """What it is about, in words of the request (which leads to the tool), and which tool that is."""
+    if len({n.tool.name for n in needs}) == 1:
+        return f"This is about {needs[0].topic}{', more than once' if len(needs) > 1 else ''}. Tool: {needs[0].tool.name}"
+    return "\n".join(f"This is about {n.topic}. Tool: {n.tool.name}" for n in needs)
 
 
 def thought_none(rng, n, tools):
-    return f"The user wants to {n.goal}. No tool here does that."
+    return f"This is about {n.topic}. Tool: none"
+
+
+DECLINED = "I have no tool for that."
 
 
 def decline_text(rng, n):
-    return f"I have no tool to {n.goal}."
+    return DECLINED
 
 
 def call(n):
@@ -889,68 +904,62 @@ def single(rng):
     return messages + [reply], tools
 
 
+# Kinds of which several may be named in one request: "in Paris, Rome and Oslo".
+_LISTED = set("""city country order_id invoice_id ticket_id code product ticker flight person username email phone topic file
+url song medicine room server station animal language word food query tag plant doctor branch table account_id user_id
+number_id street zodiac timezone""".split())
+_LISTED_MAKERS = {KINDS[k][3] for k in _LISTED}
+_UNLISTED = ('"', " and ", ",")
+
+
 def parallel(rng):
     """Two to four calls at once: of one tool, or of several."""
-    first = need(rng)
-    while not first.arguments:
+    same = rng.random() < 0.5
+    if same:
+        needs = []
+        while not needs:
+            needs = _alike(rng)
+        key = needs[0].listed
+        request = needs[0].request.replace(str(needs[0].arguments[key]), w.join(n.arguments[key] for n in needs), 1)
+    else:
         first = need(rng)
-    needs = [first]
-    if rng.random() < 0.55:
-        for _ in range(rng.choices((1, 2, 3), (6, 3, 1))[0]):
-            again = _again(rng, first)
-            if again is None:
-                break
-            needs.append(again)
-    if len(needs) == 1:
-        while len(needs) < rng.choice((2, 2, 3)):
+        needs, count = [first], rng.choice((2, 2, 2, 3))
+        while len(needs) < count:
             other = need(rng)
             if other.tool.name not in {n.tool.name for n in needs} and other.family not in {n.family for n in needs}:
                 needs.append(other)
-    same = needs[0].tool.name == needs[1].tool.name
-    request = needs[0].both if same and hasattr(needs[0], "both") else None
-    if same and request is None:
-        values = [str(list(n.arguments.values())[0]) for n in needs]
-        head = needs[0].request
-        request = head.replace(values[0], w.join(values), 1)
-    if not same:
-        parts = [n.request for n in needs]
-        link = rng.choice((" Also: ", " And ", " Then ", " ", " "))
-        request = parts[0]
-        for p in parts[1:]:
-            request += link + (p[0].lower() + p[1:] if link in (" And ", " Then ") and not p.startswith(("I ", "I'")) else p)
+        request = needs[0].request
+        for n in needs[1:]:
+            p, link = n.request, rng.choice((" Also: ", " And ", " Then ", " ", " "))
+            request += ("" if request[-1] in ".?!" else ".") + link + (p[0].lower() + p[1:] if link in (" And ", " Then ") and not p.startswith(("I ", "I'")) else p)
     messages = opening(rng) + [{"role": "user", "content": polite(rng, request)}]
     tools = offered(rng, needs, rng.choice((0, 0, 1, 1, 2, 3)))
     reply = {"role": "assistant", "content": "", "tool_calls": [call(n) for n in needs], "reasoning_content": thought_fit(rng, needs)}
     return messages + [reply], tools
 
 
-def _again(rng, n):
-    """The same need with another first value, if that value is text which the request repeats word for word."""
-    key, value = next(iter(n.arguments.items()))
-    if isinstance(value, bool) or not isinstance(value, (str, int)) or n.request.count(str(value)) != 1 or '"' in str(value):
-        return None
-    other = Need()
-    other.__dict__.update(n.__dict__)
-    schema = next(s for k, s, _ in n.tool.params if k == key)
-    if "enum" in schema:
-        value2 = rng.choice([v for v in schema["enum"] if v != value] or [value])
-    elif isinstance(value, int):
-        value2 = max(1, value + rng.randint(-value // 2, value + 9))
-    elif value in w.CITIES:
-        value2 = rng.choice(w.CITIES)
-    elif value in w.FIRST:
-        value2 = rng.choice(w.FIRST)
-    elif any(c.isdigit() for c in value):
-        value2 = "".join(str(rng.randint(0, 9)) if c.isdigit() else c for c in value)
-    elif value.lower() == value and " " not in value:
-        value2 = w.word(rng)
-    else:
-        value2 = w.full_name(rng) if value[:1].isupper() else w.word(rng)
-    if value2 == value:
-        return None
-    other.arguments = dict(n.arguments)
-    other.arguments[key] = value2
-    return other
+def _alike(rng):
+    """The same need two to four times, with other values of one argument, of which people name several at once; or []."""
+    n = catalogued(rng)
+    keys = [k for k, kind in n.kinds.items() if kind[3] in _LISTED_MAKERS and isinstance(n.arguments[k], str)
+            and n.request.count(n.arguments[k]) == 1 and f'"{n.arguments[k]}"' not in n.request]
+    if not keys:
+        return []
+    key = rng.choice(keys)
+    values, count = [n.arguments[key]], rng.choices((2, 3, 4), (60, 28, 12))[0]
+    for _ in range(9):
+        v = n.kinds[key][3](rng)[0]
+        if len(values) < count and v not in values and v not in n.request:
+            values.append(v)
+    if len(values) < 2 or any(mark in v for v in values for mark in _UNLISTED):
+        return []
+    needs = []
+    for v in values:
+        other = Need()
+        other.__dict__.update(n.__dict__)
+        other.arguments, other.listed = {**n.arguments, key: v}, key
+        needs.append(other)
+    return needs
 
 
 def answered(rng):
@@ -985,7 +994,8 @@ def answered(rng):
 def session(rng):
     """Several requests over one list of tools: the list is long, and is read once for all of them."""
     needs = []
-    while len(needs) < rng.choice((2, 3, 3, 4)):
+    count = rng.choice((2, 3, 4, 5, 6))
+    while len(needs) < count:
         n = need(rng)
         if n.answer and n.tool.name not in {x.tool.name for x in needs} and n.family not in {x.family for x in needs}:
             needs.append(n)
@@ -1017,9 +1027,9 @@ def chained(rng):
     tools = [t.schema(rng) for t in (add, prime)]
     yes = rng.random() < 0.5
     messages = [{"role": "user", "content": rng.choice(("Is the result of {} + {} prime?", "Is {} + {} prime? Think step by step.", "Is the sum of {} and {} a prime number?")).format(a, b)}]
-    steps = [{"role": "assistant", "content": "", "tool_calls": [{"name": "add", "arguments": {"a": a, "b": b}}], "reasoning_content": "First I add the two numbers with add."},
+    steps = [{"role": "assistant", "content": "", "tool_calls": [{"name": "add", "arguments": {"a": a, "b": b}}], "reasoning_content": "This is about two numbers. Tool: add"},
              {"role": "tool", "content": str(s)},
-             {"role": "assistant", "content": "", "tool_calls": [{"name": prime.name, "arguments": {"n": s}}], "reasoning_content": f"The sum is {s}. The tool {prime.name} checks it."},
+             {"role": "assistant", "content": "", "tool_calls": [{"name": prime.name, "arguments": {"n": s}}], "reasoning_content": f"The sum is {s}. Tool: {prime.name}"},
              {"role": "tool", "content": "true" if yes else "false"},
              {"role": "assistant", "content": f"{'Yes' if yes else 'No'}, {s} is {'' if yes else 'not '}a prime number.", "reasoning_content": "The tool has answered. I tell the user."}]
     return messages + steps[:rng.choice((1, 3, 5))], tools

@@ -1,0 +1,221 @@
+"""Tools without end: any verb with any noun, and parameters that a request names as people do ("for 3 weeks", "in Lyon",
+"the blue one", "my badge number is K-12"). What no list of tools can teach: to read the tool and find its values."""
+
+from . import tools
+from . import words as w
+
+_VERBS = """adjust advance align answer apply arrange assemble assign attach bake balance bind block boil book borrow bring
+browse brush burn buy call cancel capture carry catch change charge check chop choose clean clear climb close collect color
+combine compare complete compose confirm connect consult control cool copy count cover create cut decorate deliver describe
+design detect dig discard display divide download draw dress drop dry dust edit enable enter erase estimate examine exchange
+explain explore extend fasten fetch fill filter find finish fix fold follow forecast freeze get give grade grind guard guess
+guide hang harvest heat hide hold identify improve inflate inspect install invite iron join judge keep label launch lease
+lend level lift light list locate lock log look_up lower mail make mark match measure melt mend mix move name observe offer
+open order pack paint park pass paste patch pause pay peel pick place play polish post pour prepare press print produce
+promote protect pull push queue raise rate reach read record recover recycle reduce refill refresh release remind remove
+repair repeat replace request rescue reset return review ride rinse roast roll save scan schedule score scrub seal search
+select sell send separate serve set sew shake share ship shorten show sign skip slice sort spin split spray spread stack
+start steer stop store stretch study suggest supply sweep swap switch tag take taste teach tell test throw tie tow trace
+trade train transfer trim tune turn update upgrade use verify visit wake walk warm watch water wax weigh wipe wrap""".split()
+
+_NOUNS = """address airport album alphabet anchor antenna apron argument armor arrow article asteroid atlas auction badge
+bakery balcony ballot bandage banner barrel beach beam bench bill bonus border bracelet brochure budget bus cabin cabinet
+cable calendar canal candidate canoe canvas cargo cart cartridge ceiling cellar certificate chapter charger checklist
+chimney choir circuit claim clinic closet coach collar column comet compass concert cottage crane crate crew crop crystal
+cushion dataset deck delivery desert diary diploma discount dish display document drawer driver elevator envelope escalator
+exam exhibit expense fabric factory fence ferry festival filter fireplace flag flashlight fleet floor fossil fountain frame
+freezer furnace gallery gas_meter gate gear glacier glove grant greenhouse grill guideline gym habit hammock heater
+helicopter hinge hose hospital hourglass humidity hut igloo index ink insurance inventory jacket jar jersey jewel journal
+jungle keyhole kiosk knot label laboratory lagoon lake landmark lane lantern laundry lawn lease lecture lens license lid
+lighthouse liquid loan locker locket magazine magnet mailing manual marathon mast mat meadow meal medal mill mission model
+motor mural nail napkin necklace nest network newspaper notice oar oasis oil opera orchard orchestra ornament outlet oven
+paddle palace panel parachute parade parcel patent path patient pattern pebble pension permit petition pier pillar pipe
+pixel planet platform playground podium polygon pond portrait powder prism profile pump pyramid quarry quilt rack radar
+raft railway rainfall ramp receipt record reef relay relic rental reservoir ribbon rocket rope rover saddle sail sample
+sandbox sauna scale schedule scholarship screen sculpture seat seminar shelf shelter shipment shower shuttle signal
+skeleton sketch sled snack solvent souvenir spring stadium stage staircase statue stove studio submarine suit suitcase
+surgery swamp swing symbol tank tape target tariff telegram temple terminal terrace theater throne ticket tile tire toll
+tool torch tower toy tractor trail tram trap treasure trench trophy tunnel turbine tutor uniform vaccine valley van vault
+vehicle veil velocity village vineyard visa vitamin voucher wage waiter wallpaper warehouse warrant waterfall wharf
+whistle windmill workshop yacht zoo""".split()
+
+_UNITS = """months weeks days hours minutes seconds years persons people children adults pieces boxes bottles cups grams
+kilos liters meters feet pages copies cents dollars euros points steps rounds levels seats rows tickets times coins stars
+percent degrees volts watts miles nights lines words layers spoons slices bags sheets items""".split()
+_SHORT = {"cm": "cm", "kg": "kg", "km": "km", "mm": "mm", "ml": "ml", "mg": "mg", "min": "minutes", "sec": "seconds", "percent": "percent", "eur": "euros", "usd": "dollars"}
+_SIZES = "depth width height length weight distance speed limit target amount price age volume range delay duration budget".split()
+_PLACES = "city town region place area site port station venue location district village state country".split()
+_DAYS = "day date weekday on_day start_day day_of_week".split()
+_TIMES = "time hour start start_time at begin_time".split()
+_PEOPLE = "person name player guest member patient visitor owner driver student client author user participant".split()
+_FILES = "file document source image input attachment picture scan path".split()
+_SUFFIXES = "number id code name key ref no".split()
+
+
+def _noun(rng):
+    k = rng.random()
+    if k < 0.45:
+        return rng.choice(_NOUNS).replace("_", " ")
+    if k < 0.8:
+        return w.word(rng)
+    return rng.choice((rng.choice(_NOUNS).replace("_", " "), rng.choice(w.ADJECTIVES + w.COLORS), w.word(rng))) + " " + rng.choice(_NOUNS).replace("_", " ")
+
+
+def _describe(rng, schema, *texts):
+    if rng.random() < 0.7:
+        text = rng.choice(texts)
+        schema["description"] = text[0].upper() + text[1:]
+    return schema
+
+
+def _of_noun(rng, noun):
+    """What tells which one: "the crate K-12", "crate number 12"."""
+    suffix = rng.choice(_SUFFIXES)
+    name = rng.choice((noun, noun + " " + suffix, noun + " " + suffix, suffix))
+    if rng.random() < 0.25:
+        v = rng.randint(1, 10 ** rng.randint(1, 5))
+        schema = {"type": "integer"}
+    else:
+        v = rng.choice((w.code, w.code, w.code, lambda r: w.made_up(r, 2, 3).capitalize(), lambda r: w.made_up(r, 2, 3)))(rng)
+        schema = {"type": "string"}
+    return name, _describe(rng, schema, "the " + noun, suffix + " of the " + noun, name, "which " + noun), v, rng.choice(("@ {}", "@ {}", "@ " + suffix + " {}", "@ with " + suffix + " {}")).format(v), \
+        rng.choice((f"My {noun} {suffix} is {v}.", f"The {noun} {suffix} is {v}.", f"The {suffix} is {v}.", f"It is {noun} {v}."))
+
+
+def _amount(rng, noun):
+    v = rng.randint(1, 99) if rng.random() < 0.75 else rng.randint(1, 10 ** rng.randint(2, 4))
+    if rng.random() < 0.35:
+        size, unit = rng.choice(_SIZES), rng.choice(list(_SHORT))
+        name, spoken = size + " " + unit, _SHORT[unit]
+        phrases = [f"{v} {spoken}", f"{size} {v} {spoken}", f"with {size} {v} {spoken}", f"to {v} {spoken}", f"of {v} {spoken}", f"by {v} {spoken}", f"for {v} {spoken}", f"{size} {v}"]
+        alone = [f"The {size} is {v} {spoken}.", f"It has a {size} of {v} {spoken}.", f"It is {v} {spoken}."]
+        texts = [size + " in " + unit, "the " + size, size]
+    else:
+        unit = rng.choice(_UNITS) if rng.random() < 0.8 else w.word(rng) + "s"
+        name = rng.choice((unit, unit, "num " + unit, "number of " + unit, unit + " count", "count", "how many"))
+        phrases = [f"for {v} {unit}", f"{v} {unit}", f"with {v} {unit}", f"of {v} {unit}", f"by {v} {unit}", f"to {v} {unit}", f"and {v} {unit}", f"after {v} {unit}"]
+        alone = [f"It is for {v} {unit}.", f"{v} {unit}, please."]
+        texts = ["how many " + unit, "number of " + unit, unit]
+    return name, _describe(rng, {"type": "integer" if rng.random() < 0.8 else "number"}, *texts), v, rng.choice(phrases), rng.choice(alone)
+
+
+def _plain(rng, noun):
+    """Where, when, who, which file, in which language."""
+    k = rng.randint(0, 7)
+    if k == 0:
+        v, name = w.city(rng), rng.choice(_PLACES)
+        phrases = [f"in {v}", f"at {v}", f"near {v}", f"from {v}", f"to {v}", f"for {v}", f"of {v}"]
+    elif k == 1:
+        v, name = rng.choice((w.date_iso(rng), rng.choice(w.DAYS), w.date_words(rng))), rng.choice(_DAYS)
+        phrases = [f"on {v}", f"for {v}", f"on {v}", f"until {v}"]
+    elif k == 2:
+        v, name = w.clock(rng), rng.choice(_TIMES)
+        phrases = [f"at {v}", f"from {v}", f"by {v}"]
+    elif k == 3:
+        v, name = rng.choice((w.first, w.full_name))(rng), rng.choice(_PEOPLE)
+        phrases = [f"for {v}", f"of {v}", f"with {v}", f"from {v}", f"to {v}", f"by {v}"]
+    elif k == 4:
+        v, name = rng.choice((w.file_name, w.file_name, w.folder, w.url))(rng), rng.choice(_FILES)
+        phrases = [f"in {v}", f"from {v}", f"{v}", f"of {v}", f"on {v}"]
+    elif k == 5:
+        v, name = w.email(rng), rng.choice(("email", "to", "recipient", "account", "contact"))
+        phrases = [f"to {v}", f"for {v}", f"of {v}"]
+    elif k == 6:
+        v, name = rng.choice(list(w.LANGUAGES) + list(w.CAPITALS)[:40]).replace("the ", ""), rng.choice(("language", "country", "origin", "nation"))
+        phrases = [f"in {v}", f"from {v}", f"for {v}"]
+    else:
+        v, name = w.made_up(rng, 2, 3).capitalize() if rng.random() < 0.7 else w.word(rng), noun if rng.random() < 0.4 else w.word(rng)
+        phrases = [f"called {v}", f"named {v}", f"@ {v}"] if name == noun else [f"with {name} {v}", f"of {name} {v}", f"at {name} {v}"]
+    if rng.random() < 0.3 and k != 7:
+        name = rng.choice((w.word(rng), rng.choice(_NOUNS).replace("_", " ")))  # the value alone says which parameter is meant
+    return name, _describe(rng, {"type": "string"}, "the " + name, name, "which " + name), v, rng.choice(phrases), f"The {name} is {v}."
+
+
+def _choice(rng, noun):
+    """One of a few words, often before the noun: "the blue crate"."""
+    options = list({rng.choice((w.word(rng), rng.choice(w.ADJECTIVES), rng.choice(w.COLORS), rng.choice(_NOUNS).replace("_", " "))) for _ in range(rng.randint(2, 4))})
+    if rng.random() < 0.15:
+        options = rng.sample("ABCDEFXYZ", len(options))
+    name = rng.choice(("kind", "type", "side", "mode", "style", "color", "variant", "category", "option", w.word(rng), noun + " type", "which " + noun))
+    v = rng.choice(options)
+    return name, _describe(rng, {"type": "string", "enum": options}, "the " + name, name, "which " + name), v, \
+        rng.choice((f"= {v} @", f"= {v} @", f"= {v} @", f"with {name} {v}", f"{name} {v}", f"as {v}", f"on the {v} {name}")), rng.choice((f"The {name} is {v}.", f"Take {v}.", f"{name} {v}.".capitalize() if name.isascii() else f"{v}."))
+
+
+def _named(rng, noun):
+    """Any name, any value: "with altitude 300"."""
+    name = rng.choice((w.word(rng), rng.choice(_NOUNS).replace("_", " "), w.word(rng) + " " + rng.choice(_SUFFIXES + ["type", "level", "size", "date"])))
+    k = rng.random()
+    if k < 0.5:
+        v, kind = rng.choice((w.word, w.code, w.first, w.made_up, w.code))(rng), "string"
+    elif k < 0.9:
+        v, kind = rng.randint(0, 10 ** rng.randint(1, 5)), rng.choice(("integer", "integer", "number"))
+    else:
+        v, kind = w.price(rng), "number"
+    quoted = f'"{v}"' if kind == "string" and rng.random() < 0.15 else v
+    return name, _describe(rng, {"type": kind}, "the " + name, name, name + " of the " + noun), v, \
+        rng.choice((f"with {name} {quoted}", f"{name} {quoted}", f"and {name} {quoted}", f"with the {name} {quoted}", f"whose {name} is {quoted}", f"with {quoted} as {name}", f"at {name} {quoted}")), \
+        rng.choice((f"The {name} is {quoted}.", f"My {name} is {quoted}.", f"Its {name} is {quoted}."))
+
+
+_ASKS = ["What is the {n} {p}?", "Which {n} is there {p}?", "Where is the {n} {p}?", "When is the {n} {p}?", "How much {n} is there {p}?", "I need the {n} {p}.", "Show me the {n} {p}.",
+         "How is the {n} {p}?", "Tell me the {n} {p}.", "How big is the {n} {p}?", "What's the {n} {p}?", "Is there a {n} {p}?", "I would like to know the {n} {p}.", "How many {n}s are there {p}?"]
+_DOES = ["{V} {o} {p}.", "Please {v} {o} {p}.", "Can you {v} {o} {p}?", "I want to {v} {o} {p}.", "I'd like to {v} {o} {p}.", "Could you {v} {o} {p}?", "{V} {o} {p}, please.", "I need to {v} {o} {p}.",
+         "{V} {o} {p}", "I need {a} {p}.", "There is {a} {p}. Please {v} it.", "Help me {v} {o} {p}."]
+
+
+def _clean(text):
+    for a, b in ((" .", "."), (" ?", "?"), (" ,", ","), ("  ", " ")):
+        while a in text:
+            text = text.replace(a, b)
+    return text
+
+
+def need(rng):
+    result = tools.Need()
+    noun = _noun(rng)
+    asks = rng.random() < 0.35
+    verb = rng.choice(("get", "find", "check", "show", "look_up", "fetch")) if asks else rng.choice(_VERBS)
+    count = rng.choices((1, 2, 3), (42, 45, 13))[0]
+    makers = rng.choices((_of_noun, _amount, _plain, _choice, _named), (26, 22, 26, 14, 20), k=count)
+    made, seen = [], set()
+    for maker in dict.fromkeys(makers):  # two of a kind would be hard to tell apart
+        p = maker(rng, noun)
+        key = tools._case(rng, p[0].split(), 0)
+        if key not in seen:
+            seen.add(key)
+            made.append((key, *p[1:]))
+    used = [p for p in made if rng.random() < 0.88] or made[:1]
+    # The noun with what clings to it, then the phrases; now and then a value in a sentence of its own.
+    head, tail, after = noun, [], []
+    article = rng.choice(("the ", "the ", "a ", "my ", ""))
+    spoken = list(used)
+    rng.shuffle(spoken)
+    for p in spoken:
+        phrase, alone = p[3], p[4]
+        if rng.random() < 0.13:
+            after.append(alone)
+        elif phrase.startswith("= "):
+            head = phrase[2:].replace("@", head)
+        elif phrase.startswith("@"):
+            head, article = phrase.replace("@", head), rng.choice(("the ", "", "", "my ")) if article == "a " else article
+        else:
+            tail.append(phrase)
+    form = rng.choice(_ASKS if asks else _DOES)
+    spoken_verb = verb.replace("_", " ")
+    bare = head[2:] if head.startswith("a ") else head
+    text = form.format(n=bare, v=spoken_verb, V=spoken_verb[0].upper() + spoken_verb[1:], a=w.a(bare), o=article + bare if article != "a " else w.a(bare), p=rng.choice((" ", " ", ", ")).join(tail) if tail else "")
+    if after and text.rstrip()[-1] not in ".?!":
+        text = text.rstrip() + "."
+    result.request = _clean(" ".join([text] + after))
+    parts = rng.choices(([verb, noun], [noun], [verb, noun, rng.choice(("info", "data", "now", "service", "entry", "value"))], [noun, verb]), (84, 7, 5, 4))[0]
+    name = tools._case(rng, parts, tools._style(rng))
+    description = rng.choice((spoken_verb + " {}", spoken_verb + " {}", tools.third_person(spoken_verb) + " {}", "{} " + spoken_verb)).format(rng.choice((w.a(noun), "the " + noun, noun)))
+    if rng.random() < 0.25:
+        description += rng.choice((" for a user", " in a " + rng.choice(_NOUNS), " of a " + rng.choice(_NOUNS), " on request", " by its " + made[0][0].replace("_", " "))).replace("_", " ")
+    result.tool = tools.Tool(name, description[0].upper() + description[1:] + rng.choice(("", "", ".")), [(p[0], p[1], p in used and rng.random() < 0.9) for p in made])
+    result.arguments = {p[0]: p[2] for p in made if p in used}
+    result.topic = result.family = noun
+    result.kinds = {}
+    tools._result(rng, result, rng.choice(("get", "create", "search")), noun, "", rng.choice(("status", "count", "text", "code", "number", "list")))
+    return result

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""The generated dialogues make sense: what a call needs stands in the request, sums are right, JSON fits its schema."""
+
+import json
+import os
+import random
+import sys
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "eval")]
+
+import skills
+from corpus import any_tools, json_tasks, mix, sums, tools
+
+
+def texts(value):
+    if isinstance(value, dict):
+        return [t for v in value.values() for t in texts(v)]
+    if isinstance(value, list):
+        return [t for v in value for t in texts(v)]
+    return [json.dumps(value) if not isinstance(value, str) else value]
+
+
+class CorpusTest(unittest.TestCase):
+    def test_requests_have_what_calls_need(self):
+        rng = random.Random(1)
+        for maker in (tools.catalogued, any_tools.need, tools.generic):
+            for _ in range(2000):
+                need = maker(rng)
+                for text in texts(need.arguments):
+                    if maker is tools.catalogued and text == "true":
+                        continue  # "in stock only"
+                    self.assertIn(text.lower(), need.request.lower(), need.tool.name)
+                self.assertIn(need.topic.lower(), need.request.lower())
+
+    def test_parallel_requests_name_every_value(self):
+        rng = random.Random(2)
+        for _ in range(1000):
+            messages, offered = tools.parallel(rng)
+            names = {tool["function"]["name"] for tool in offered}
+            for call in messages[-1]["tool_calls"]:
+                self.assertIn(call["name"], names)
+
+    def test_sums_are_right(self):
+        rng = random.Random(3)
+        for _ in range(2000):
+            a, b, op, result, thought = sums.make(rng)
+            self.assertEqual(result, {"+": a + b, "-": a - b, "*": a * b}[op])
+            lines = [line.split(": ")[-1].split(" = ") for line in thought.split("\n") if " = " in line]
+            for left, right in lines:
+                self.assertEqual(eval(left), int(right), thought)
+
+    def test_what_is_made_up_fits_its_schema(self):
+        rng = random.Random(4)
+        for _ in range(2000):
+            schema, value = json_tasks._random_object(rng)
+            self.assertTrue(skills.valid(schema, value), json.dumps(schema))
+
+    def test_no_dialogue_has_what_the_evaluation_asks(self):
+        rng = random.Random(5)
+        asked = {json.dumps([m["content"] for m in item.messages]) for item in skills.items("style", 200) + skills.items("product", 200)}
+        for _ in range(3000):
+            kind = rng.choice(("style", "talk"))
+            messages, _ = mix.KINDS[kind][0](rng)
+            if json.dumps([m["content"] for m in messages[:-1]]) in asked:
+                self.assertTrue(mix.held_out(messages[:-1]))
+
+
+if __name__ == "__main__":
+    unittest.main()
