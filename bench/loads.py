@@ -1,0 +1,197 @@
+"""What server_bench.py asks of the servers. A load is a function of a server and a seed; it gives one or more figures.
+
+Prompts are random words that no run has used before, so that nobody answers from what an earlier run left behind.
+Where a load is about shared beginnings, what is shared is new in each run.
+"""
+import dataclasses
+import random
+import statistics
+import threading
+import time
+from typing import Callable
+
+import servers
+
+WORDS = ("model server token prompt cache layer weight memory thread stream answer question engine batch logit sample "
+         "river stone winter garden window letter number morning silver engine forest bridge candle harbour").split()
+
+
+def text_of(words, seed):
+    generator = random.Random(seed)
+    return " ".join(generator.choice(WORDS) for _ in range(words))
+
+
+def together(server, prompts, tokens, seed, sampling=None):
+    """All at once; the answers, and the seconds to the last byte of the last."""
+    answers = [None] * len(prompts)
+
+    def one(i):
+        answers[i] = server.complete(prompts[i], tokens, seed + i, sampling)
+
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(len(prompts))]
+    started = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for answer in answers:
+        if answer.error:
+            raise answer.error
+    return answers, max(answer.times[-1] for answer in answers) - started
+
+
+def one(server, prompt, tokens, seed, sampling=None):
+    return together(server, [prompt], tokens, seed, sampling)[0][0]
+
+
+def p95(values):
+    return sorted(values)[max(0, -(-len(values) * 95 // 100) - 1)]
+
+
+# ---------------------------------------------------------------- one stream
+
+def single_stream(server, seed):
+    return {"tokens/s": one(server, text_of(16, seed), 256, seed).tokens_per_second}
+
+
+def first_token(server, seed):
+    return {"s to the first token": one(server, text_of(400, seed), 2, seed).first}
+
+
+# ---------------------------------------------------------------- shared beginnings
+
+def shared_system(server, seed):
+    """Four requests at once with one system prompt of 3,000 tokens, cold; then the same with new questions."""
+    system = text_of(2850, seed)
+
+    def ask(first):
+        prompts = [f"{system}\n\n{text_of(12, seed + first + i)}" for i in range(4)]
+        return together(server, prompts, 32, seed)[1]
+
+    return {"s to the last byte, cold": ask(100), "s to the last byte, warm": ask(200)}
+
+
+def conversations(server, seed):
+    """Twelve conversations of three turns under three system prompts, taking turns, four at a time."""
+    systems = [text_of(500, seed + i) for i in range(3)]
+    texts = [systems[i % 3] for i in range(12)]
+    new = sum(len(system.split()) for system in systems)
+    computed = 0
+    started = time.perf_counter()
+    for turn in range(3):
+        for group in range(0, 12, 4):
+            for i in range(group, group + 4):
+                texts[i] += "\n\n" + text_of(40, seed + 1000 + turn * 100 + i)
+                new += 42
+            answers, _ = together(server, texts[group:group + 4], 16, seed)
+            computed += sum(answer.prompt_computed for answer in answers)
+    return {"s in all": time.perf_counter() - started, "prompt tokens computed for each new one": computed / new}
+
+
+def tool_conversation(server, seed):
+    """Twenty turns that grow to 8,000 tokens, in turn with another conversation."""
+    main, other = text_of(1200, seed), text_of(300, seed + 1)
+    computed, before, new = 0, 0, 0
+    started = time.perf_counter()
+    for turn in range(20):
+        main += "\n\n" + text_of(320, seed + 100 + turn)
+        answer = one(server, main, 16, seed)
+        computed += answer.prompt_computed
+        new += answer.prompt_tokens - before
+        before = answer.prompt_tokens
+        other += "\n\n" + text_of(30, seed + 200 + turn)
+        one(server, other, 16, seed)
+    return {"s in all": time.perf_counter() - started, "prompt tokens computed for each new one": computed / new}
+
+
+def agents(server, seed):
+    """Eight agents on one beginning of 6,000 tokens, arriving together, then each on its own way."""
+    shared = text_of(5700, seed)
+    prompts = [f"{shared}\n\n{text_of(12, seed + 1 + i)}" for i in range(8)]
+    answers, seconds = together(server, prompts, 32, seed)
+    return {"s to the last byte": seconds, "s to the first token, p95": p95([answer.first for answer in answers])}
+
+
+# ---------------------------------------------------------------- side by side
+
+def arriving_prompt(server, seed):
+    """One stream runs while a prompt of 4,000 tokens arrives: the stream's worst gap, and what the prompt took against
+    the same alone."""
+    alone = one(server, text_of(3800, seed), 1, seed).first
+    started = threading.Event()
+    stream = []
+
+    def on_piece(answer):
+        if len(answer.times) == 8:
+            started.set()
+
+    # Ends by itself at the latest when the context is full; long enough to be there all the time.
+    thread = threading.Thread(target=lambda: stream.append(server.complete(text_of(16, seed + 1), 600, seed,
+                                                                           on_piece=on_piece)))
+    thread.start()
+    started.wait(600)
+    prompt = one(server, text_of(3800, seed + 2), 1, seed)
+    thread.join()
+    if stream[0].error:
+        raise stream[0].error
+    return {"s, the stream's worst gap": max(stream[0].gaps), "prefill time against alone": prompt.first / alone}
+
+
+def streams(count, tokens):
+    def load(server, seed):
+        answers, seconds = together(server, [text_of(16, seed * 10 + i) for i in range(count)], tokens, seed)
+        return {"tokens/s in all": sum(answer.tokens for answer in answers) / seconds}
+    return load
+
+
+# ---------------------------------------------------------------- copying
+
+def copying(server, seed):
+    """The successor model says the same text over and over; the prompt is one round of a part of it."""
+    first = one(server, text_of(4, seed), 200, seed, servers.GREEDY)
+    answer = one(server, first.text + first.text[:20], 256, seed, servers.GREEDY)
+    return {"tokens/s": answer.tokens_per_second}
+
+
+@dataclasses.dataclass
+class Load:
+    name: str
+    title: str
+    run: Callable
+    parallel: int = 4
+    context: int = 4096
+    model: str = "llama-1b"
+    lower_is_better: bool = False
+    # A peer's own settings; the best of several counts.
+    peer_arguments: tuple = ()
+    peer_extras: dict = dataclasses.field(default_factory=dict)
+    heavy: bool = False  # minutes a run on a processor
+
+
+_FRESH = dict(cache_prompt=False)
+_NGRAM = ("--spec-type", "ngram-simple", "--spec-ngram-simple-size-n", "3", "--spec-ngram-simple-size-m", "16")
+
+LOADS = [
+    Load("one-stream", "one stream, 256 tokens", single_stream, peer_extras=_FRESH),
+    Load("first-token", "time to first token, about 420 prompt tokens", first_token, lower_is_better=True,
+         peer_extras=_FRESH),
+    Load("shared-system", "4 requests with one system prompt of 3,000 tokens", shared_system, lower_is_better=True, heavy=True),
+    Load("conversations", "12 conversations, 3 system prompts, 4 at a time", conversations, lower_is_better=True, heavy=True),
+    Load("tool-conversation", "20 turns to 8,000 tokens beside another conversation", tool_conversation, context=9216,
+         parallel=2, lower_is_better=True, heavy=True),
+    Load("arriving-prompt", "a stream while a prompt of 4,000 tokens arrives", arriving_prompt, context=5120,
+         lower_is_better=True, heavy=True, peer_extras=_FRESH),
+    Load("agents", "8 agents on one beginning of 6,000 tokens", agents, parallel=8, context=6656, lower_is_better=True,
+         heavy=True),
+    Load("4-streams", "4 streams together, 96 tokens each", streams(4, 96), peer_extras=_FRESH),
+    Load("8-streams", "8 streams together, 96 tokens each", streams(8, 96), parallel=8, peer_extras=_FRESH),
+    Load("copying", "copying, against its default", copying, model="successor-1b", parallel=1, peer_extras=_FRESH),
+    Load("copying-ngram", "copying, against its n-gram speculation", copying, model="successor-1b", parallel=1,
+         peer_arguments=_NGRAM, peer_extras=_FRESH),
+    Load("tiny-one", "tiny model, 128k vocabulary, one stream", single_stream, model="tiny-128k", peer_extras=_FRESH),
+    Load("tiny-four", "tiny model, 128k vocabulary, 4 streams", streams(4, 192), model="tiny-128k", peer_extras=_FRESH),
+]
+
+
+def median(values):
+    return statistics.median(values)
