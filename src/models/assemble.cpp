@@ -292,10 +292,11 @@ struct Group {
   std::string key;
 };
 
+constexpr std::string_view kEmbeddingPrefix = "text-embedding-";
+
 std::string with_prefix(const Candidate& candidate, const std::string& key) {
-  constexpr std::string_view kPrefix = "text-embedding-";
-  const bool needs_it = candidate.entry.type == ModelType::kEmbedding && !key.starts_with(kPrefix);
-  return needs_it ? std::string(kPrefix) + key : key;
+  const bool needs_it = candidate.entry.type == ModelType::kEmbedding && !key.starts_with(kEmbeddingPrefix);
+  return needs_it ? std::string(kEmbeddingPrefix) + key : key;
 }
 
 std::vector<Group> groups_of(std::vector<Candidate>& candidates) {
@@ -319,8 +320,16 @@ std::vector<Group> groups_of(std::vector<Candidate>& candidates) {
   return groups;
 }
 
+// "publisher/key". A bundled embedding model's is "text-embedding-publisher-key": clients know embedding models by how
+// their names begin. What it is need not be said twice, so "-embed" goes from the end.
 std::string qualified(const Group& group) {
-  return lower_case(group.variants.front()->entry.publisher) + "/" + group.bare_key;
+  const ModelEntry& entry = group.variants.front()->entry;
+  const std::string publisher = lower_case(entry.publisher);
+  if (!entry.bundled || entry.type != ModelType::kEmbedding) return publisher + "/" + group.bare_key;
+  constexpr std::string_view kSaid = "-embed";
+  std::string_view name = std::string_view(group.bare_key).substr(kEmbeddingPrefix.size());
+  if (name.size() > kSaid.size() && name.ends_with(kSaid)) name.remove_suffix(kSaid.size());
+  return fmt::format("{}{}-{}", kEmbeddingPrefix, publisher, name);
 }
 
 void choose_keys(std::vector<Group>& groups) {

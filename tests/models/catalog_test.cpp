@@ -116,6 +116,19 @@ TEST(Catalog, BundledModelsAlwaysHaveTheirPublisher) {
   EXPECT_TRUE(snapshot->models()[0]->bundled);
 }
 
+TEST(Catalog, ABundledEmbeddingModelIsAnEmbeddingModelByItsKey) {
+  const Home home;
+  home.folder.write("bundled/atelier/starter/starter.gguf", llama_model().build());
+  home.folder.write("bundled/atelier/starter-embed/starter-embed.gguf", bert_model().build());
+  home.folder.write("bundled/atelier/small/small.gguf", bert_model().build());
+  home.add("atelier/starter-embed/x.gguf", bert_model().build());
+  CatalogOptions options = home.options();
+  options.roots.push_back({home.folder / "bundled", true});
+  EXPECT_THAT(keys(*Catalog(options).refresh()),
+              ElementsAre("atelier/starter", "text-embedding-atelier-small", "text-embedding-atelier-starter",
+                          "text-embedding-starter-embed"));
+}
+
 TEST(Catalog, EqualKeysOfEqualPublishersAreNumbered) {
   const Home home;
   home.add("Me/Model/a.gguf", llama_model().build());
