@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/ranking_head.h"
 #include "engine/requests.h"
 #include "engine/sandbox.h"
 #include "wire/engine.pb.h"
@@ -195,6 +196,18 @@ void Engine::handle_load(const Message& message) {
     send_error(id, model.error());
     return;
   }
+  wire::FromEngine answer;
+  answer.set_id(id);
+  wire::Loaded& loaded = *answer.mutable_loaded();
+  (*model)->describe(*loaded.mutable_config(), *loaded.mutable_model());
+  if ((*message)->load().embedding() && loaded.config().pooling() == "rank" &&
+      !may_have_ranking_head((*message)->load().path())) {
+    send_error(id,
+               {ErrorCode::kInvalidRequest,
+                "The model has no ranking head, so it gives no rank; choose mean, cls or last, or a reranking model",
+                "pooling"});
+    return;
+  }
   model_ = std::move(*model);
   const auto sink = [this](const wire::FromEngine& out) { send(out); };
   if (model_->context() != nullptr) {
@@ -203,9 +216,6 @@ void Engine::handle_load(const Message& message) {
     else
       scheduler_ = std::make_unique<Scheduler>(*model_, sink);
   }
-  wire::FromEngine answer;
-  answer.set_id(id);
-  model_->describe(*answer.mutable_loaded()->mutable_config(), *answer.mutable_loaded()->mutable_model());
   send(answer);
 }
 

@@ -1,11 +1,21 @@
 // Embeddings through the socket, against the inference library used directly.
-#include <gtest/gtest.h>
+#include "engine/embedder.h"
 
+#include <ggml.h>
+#include <gguf.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <random>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "engine/model.h"
 #include "tests/engine/engine_client.h"
 #include "tests/engine/test_models.h"
 
@@ -66,7 +76,10 @@ std::vector<float> embed_directly(DirectModel& direct, std::vector<std::int32_t>
   EXPECT_EQ(llama_decode(context.get(), batch), 0);
   llama_batch_free(batch);
   const float* row = llama_get_embeddings_seq(context.get(), 0);
-  return {row, row + llama_model_n_embd(direct.model())};
+  const auto size = pooling == LLAMA_POOLING_TYPE_RANK
+                        ? static_cast<std::int32_t>(llama_model_n_cls_out(direct.model()))
+                        : llama_model_n_embd(direct.model());
+  return {row, row + size};
 }
 
 void expect_near(const std::vector<float>& a, const std::vector<float>& b) {
@@ -156,6 +169,157 @@ TEST(Embed, TooLongInputsAreRefusedOrCut) {
   EXPECT_GT(refused.error().prompt_tokens(), 32U);
   const Rows cut = rows_of(engine.ask(embed({text}, false, true)));
   EXPECT_EQ(cut.counts.at(0), 32U);
+  // The first 31 tokens and the one that the vocabulary puts at the end.
+  DirectModel direct(kTinyBert, false);
+  auto tokens = direct.tokenize(text, true, false);
+  tokens.erase(tokens.begin() + 31, tokens.end() - 1);
+  expect_near(cut.rows.at(0), embed_directly(direct, tokens, LLAMA_POOLING_TYPE_MEAN));
+}
+
+// The fixture with a head that gives one number, as rerankers of this architecture have it.
+class Reranker {
+ public:
+  Reranker() {
+    std::string folder = (std::filesystem::temp_directory_path() / "atelier-reranker-XXXXXX").string();
+    if (::mkdtemp(folder.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    folder_ = folder;
+    path_ = folder + "/reranker.gguf";
+    ggml_context* data = nullptr;
+    gguf_context* source = gguf_init_from_file(kTinyBert.c_str(), {.no_alloc = false, .ctx = &data});
+    gguf_context* out = gguf_init_empty();
+    gguf_set_kv(out, source);
+    for (ggml_tensor* t = ggml_get_first_tensor(data); t != nullptr; t = ggml_get_next_tensor(data, t)) {
+      // One more tensor holds the bytes of all.
+      if (gguf_find_tensor(source, ggml_get_name(t)) >= 0) gguf_add_tensor(out, t);
+    }
+    ggml_context* added = ggml_init({.mem_size = std::size_t{4} << 20, .mem_buffer = nullptr, .no_alloc = false});
+    const auto add = [&](const char* name, std::int64_t columns, std::int64_t rows, std::vector<float>& values) {
+      std::mt19937 random(static_cast<unsigned>(columns + 7 * rows));
+      std::normal_distribution<float> normal(0, 1 / std::sqrt(static_cast<float>(columns)));
+      ggml_tensor* tensor = rows == 0 ? ggml_new_tensor_1d(added, GGML_TYPE_F32, columns)
+                                      : ggml_new_tensor_2d(added, GGML_TYPE_F32, columns, rows);
+      ggml_set_name(tensor, name);
+      values.resize(static_cast<std::size_t>(ggml_nelements(tensor)));
+      for (float& value : values) value = normal(random);
+      std::copy(values.begin(), values.end(), static_cast<float*>(tensor->data));
+      gguf_add_tensor(out, tensor);
+    };
+    add("cls.weight", kWidth, kWidth, weight_);
+    add("cls.bias", kWidth, 0, bias_);
+    add("cls.output.weight", kWidth, 1, out_weight_);
+    add("cls.output.bias", 1, 0, out_bias_);
+    const bool written = gguf_write_to_file(out, path_.c_str(), false);
+    gguf_free(out);
+    gguf_free(source);
+    ggml_free(data);
+    ggml_free(added);
+    if (!written) throw std::runtime_error("cannot write " + path_);
+  }
+  ~Reranker() {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  Reranker(const Reranker&) = delete;
+  Reranker& operator=(const Reranker&) = delete;
+
+  const std::string& path() const { return path_; }
+  // A tanh layer and one number, of the first token's state.
+  double rank(const std::vector<float>& state) const {
+    double out = out_bias_.at(0);
+    for (std::size_t row = 0; row < kWidth; ++row) {
+      double sum = bias_.at(row);
+      for (std::size_t i = 0; i < kWidth; ++i) sum += weight_.at(row * kWidth + i) * state.at(i);
+      out += out_weight_.at(row) * std::tanh(sum);
+    }
+    return out;
+  }
+
+ private:
+  static constexpr int kWidth = 128;
+  std::string folder_;
+  std::string path_;
+  std::vector<float> weight_, bias_, out_weight_, out_bias_;
+};
+
+TEST(Embed, ARerankerGivesTheNumberOfItsHead) {
+  const Reranker reranker;
+  EngineClient engine;
+  wire::LoadConfig config = exact_config();
+  config.set_pooling("rank");
+  const auto loaded = engine.load(reranker.path(), config, true);
+  ASSERT_TRUE(loaded.has_loaded()) << loaded.error().message();
+  const Rows ranks = rows_of(engine.ask(embed(kInputs)));
+  DirectModel direct(kTinyBert, false);
+  for (std::size_t i = 0; i < kInputs.size(); ++i) {
+    ASSERT_EQ(ranks.rows.at(i).size(), 1U);
+    const auto state = embed_directly(direct, direct.tokenize(kInputs[i], true, false), LLAMA_POOLING_TYPE_CLS);
+    EXPECT_NEAR(ranks.rows[i][0], reranker.rank(state), 1e-4);
+  }
+}
+
+TEST(Embed, AModelWithoutARankingHeadGivesNoRanks) {
+  EngineClient engine;
+  wire::LoadConfig config = exact_config();
+  config.set_pooling("rank");
+  const auto refused = engine.load(kTinyBert, config, true);
+  ASSERT_TRUE(refused.has_error());
+  EXPECT_EQ(refused.error().kind(), wire::ERROR_INVALID_REQUEST);
+  EXPECT_EQ(refused.error().param(), "pooling");
+}
+
+// Without socket and threads: the test says when a batch is computed.
+TEST(Embed, InputsOfWaitingRequestsShareBatches) {
+  load_backends();
+  wire::Load load;
+  load.set_path(kTinyBert);
+  load.set_embedding(true);
+  *load.mutable_config() = exact_config();
+  const auto model = Model::load(load, {});
+  ASSERT_TRUE(model) << model.error().message;
+  std::vector<wire::FromEngine> answers;
+  Embedder embedder(**model, [&](const wire::FromEngine& message) { answers.push_back(message); });
+  const auto submit = [&](std::uint64_t id, std::size_t inputs, std::size_t tokens) {
+    EmbedRequest request;
+    request.id = id;
+    request.inputs.assign(inputs, std::vector<std::int32_t>(tokens, static_cast<std::int32_t>(10 + id)));
+    embedder.submit(std::move(request));
+  };
+  // Six requests with 30 inputs together fit one batch of 32 sequences.
+  for (std::uint64_t id = 1; id <= 6; ++id) submit(id, 5, 10);
+  embedder.step();
+  ASSERT_EQ(answers.size(), 6U);
+  EXPECT_FALSE(embedder.has_work());
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(answers[i].id(), i + 1);
+  // What each got is what it gets alone.
+  submit(7, 1, 10);
+  embedder.step();
+  submit(3, 1, 10);
+  embedder.step();
+  EXPECT_NE(answers[6].embeddings().values(), answers[7].embeddings().values());
+  const Rows together = rows_of(answers[2]);
+  expect_near(rows_of(answers[7]).rows.at(0), together.rows.at(4));
+  // A batch has room for 512 tokens: long inputs take several, and one of another request fills up the last.
+  answers.clear();
+  submit(8, 3, 300);
+  submit(9, 1, 200);
+  embedder.step();
+  embedder.step();
+  EXPECT_TRUE(answers.empty());
+  embedder.step();
+  ASSERT_EQ(answers.size(), 2U);
+  EXPECT_EQ(answers[0].embeddings().token_counts_size(), 3);
+  EXPECT_EQ(answers[1].id(), 9U);
+  // A cancelled one leaves its place to the next.
+  answers.clear();
+  submit(10, 40, 10);
+  submit(11, 1, 10);
+  embedder.step();
+  EXPECT_TRUE(embedder.cancel(10));
+  EXPECT_FALSE(embedder.cancel(10));
+  embedder.step();
+  ASSERT_EQ(answers.size(), 2U);
+  EXPECT_EQ(answers[0].error().kind(), wire::ERROR_CANCELLED);
+  EXPECT_EQ(answers[1].id(), 11U);
 }
 
 TEST(Embed, TokenIdsAreTakenAsTheyAre) {
