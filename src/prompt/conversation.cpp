@@ -140,11 +140,21 @@ void merge_neighbours(std::vector<Message>& messages) {
   messages = std::move(result);
 }
 
-Value key(const char* name) { return Value::template_text(name); }
+// The names of members, made once for a conversation.
+struct Keys {
+  Value type = Value::template_text("type");
+  Value text = Value::template_text("text");
+  Value role = Value::template_text("role");
+  Value content = Value::template_text("content");
+  Value name = Value::template_text("name");
+  Value tool_calls = Value::template_text("tool_calls");
+  Value tool_call_id = Value::template_text("tool_call_id");
+  jinja::JsonReader json{Provenance::kContent};  // has its own, which are content
+};
 
 Value content_text(std::string text) { return Value::text(std::move(text), Provenance::kContent); }
 
-Value content_value(const Message& message, const TemplateCapabilities& capabilities) {
+Value content_value(const Message& message, const TemplateCapabilities& capabilities, const Keys& keys) {
   if (message.content.empty() && !message.tool_calls.empty() && capabilities.calls_want_null_content)
     return Value::none();
   if (capabilities.content_as_text && !has_image(message)) return content_text(joined_text(message));
@@ -152,8 +162,8 @@ Value content_value(const Message& message, const TemplateCapabilities& capabili
   for (const ContentPart& part : message.content) {
     const bool image = part.kind == ContentPart::Kind::kImage;
     Ref<DictObject> dict(std::make_unique<DictObject>().release());
-    dict->append(key("type"), Value::template_text(image ? "image" : "text"));
-    if (!image) dict->append(key("text"), content_text(part.text));
+    dict->append(keys.type, Value::template_text(image ? "image" : "text"));
+    if (!image) dict->append(keys.text, content_text(part.text));
     parts.push_back(Value::of(dict.get()));
   }
   return Value::list(std::move(parts));
@@ -184,23 +194,23 @@ bool is_known_role(std::string_view role) {
   return std::find(std::begin(kRoles), std::end(kRoles), role) != std::end(kRoles);
 }
 
-Value message_value(const Message& message, const TemplateCapabilities& capabilities) {
+Value message_value(const Message& message, const TemplateCapabilities& capabilities, Keys& keys) {
   Ref<DictObject> dict(std::make_unique<DictObject>().release());
-  dict->append(key("role"),
+  dict->append(keys.role,
                Value::text(message.role, is_known_role(message.role) ? Provenance::kTemplate : Provenance::kContent));
-  dict->append(key("content"), content_value(message, capabilities));
-  if (!message.name.empty()) dict->append(key("name"), content_text(message.name));
+  dict->append(keys.content, content_value(message, capabilities, keys));
+  if (!message.name.empty()) dict->append(keys.name, content_text(message.name));
   if (!message.reasoning.empty() && !capabilities.reasoning_member.empty()) {
     dict->append(Value::template_text(capabilities.reasoning_member), content_text(message.reasoning));
   }
   if (!message.tool_calls.empty()) {
     std::vector<Value> calls;
     for (const json::Value& call : message.tool_calls) {
-      calls.push_back(jinja::from_json(call_for(call, capabilities), Provenance::kContent));
+      calls.push_back(keys.json.read(call_for(call, capabilities)));
     }
-    dict->append(key("tool_calls"), Value::list(std::move(calls)));
+    dict->append(keys.tool_calls, Value::list(std::move(calls)));
   }
-  if (!message.tool_call_id.empty()) dict->append(key("tool_call_id"), content_text(message.tool_call_id));
+  if (!message.tool_call_id.empty()) dict->append(keys.tool_call_id, content_text(message.tool_call_id));
   return Value::of(dict.get());
 }
 
@@ -236,9 +246,10 @@ std::vector<Message> adapt(std::vector<Message> messages, const TemplateCapabili
 }
 
 Value messages_value(const std::vector<Message>& messages, const TemplateCapabilities& capabilities) {
+  Keys keys;
   std::vector<Value> values;
   values.reserve(messages.size());
-  for (const Message& message : messages) values.push_back(message_value(message, capabilities));
+  for (const Message& message : messages) values.push_back(message_value(message, capabilities, keys));
   return Value::list(std::move(values));
 }
 

@@ -20,6 +20,7 @@ class Interpreter;
 
 inline constexpr std::size_t kMaxParameters = 6;
 using Bound = std::array<Value, kMaxParameters>;  // one for each parameter; missing where not given
+const Bound& nothing_bound();
 
 struct Signature {
   std::array<std::string_view, kMaxParameters> parameters{};
@@ -32,7 +33,9 @@ struct FilterInfo {
   Signature signature;
   Value (*run)(Interpreter& interpreter, const Value& input, Bound& bound, Arguments& arguments);
   // Puts str() of what run() gives into the output; null where there is no shorter way.
-  void (*write)(TextBuilder& out, const Value& input, Bound& bound) = nullptr;
+  void (*write)(TextBuilder& out, const Value& input, const Bound& bound) = nullptr;
+  // The same as run() for calls without arguments; null where there is no shorter way.
+  Value (*plain)(const Value& input) = nullptr;
 };
 
 struct TestInfo {
@@ -133,7 +136,7 @@ struct JsonOptions {
   Value item_separator;  // text
   Value key_separator;
 };
-Value to_json(const Value& value, const JsonOptions& options);
+void append_json(TextBuilder& out, const Value& value, const JsonOptions& options);
 
 // ---- Formatting (percent_format.cpp, format.cpp)
 

@@ -135,6 +135,14 @@ bool compare_quickly(Comparison comparison, const Value& left, const Value& righ
   if (left.is_text() && right.is_text()) {
     if (comparison == Comparison::kEqual) return equal_texts(left, right);
     if (comparison == Comparison::kNotEqual) return !equal_texts(left, right);
+  } else if (left.is_text() && right.is_sequence()) {
+    const bool is_in = comparison == Comparison::kIn;
+    if (is_in || comparison == Comparison::kNotIn) {
+      for (const Value& item : right.as_sequence().items) {
+        if (item.is_text() && equal_texts(left, item)) return is_in;
+      }
+      return !is_in;
+    }
   }
   return compare(comparison, left, right);
 }
@@ -194,11 +202,9 @@ Value Interpreter::evaluate_unary(const Unary& node) {
 
 Value Interpreter::evaluate_concat(const Concat& node) {
   TextBuilder builder;
-  std::vector<Value> parts;
-  parts.reserve(node.items.size());
-  for (const ExpressionPtr& item : node.items) parts.push_back(evaluate(*item));
-  at(node.offset);
-  for (const Value& part : parts) append_text(builder, part);
+  TextBuilder* const out = std::exchange(out_, &builder);
+  for (const ExpressionPtr& item : node.items) output_expression(*item);
+  out_ = out;
   return builder.take();
 }
 
@@ -262,19 +268,24 @@ void Interpreter::evaluate_arguments(const CallArguments& node, Arguments& argum
   }
 }
 
-// Arguments whose memory is used again by the next call.
-Interpreter::BorrowedArguments::BorrowedArguments(Interpreter& interpreter) : interpreter_(interpreter) {
-  auto& spare = interpreter_.spare_arguments_;
-  if (spare.empty()) return;
-  arguments_.positional = std::move(spare.back());
-  spare.pop_back();
+std::vector<Value> Interpreter::take_spare() {
+  if (spare_values_.empty()) return {};
+  std::vector<Value> values = std::move(spare_values_.back());
+  spare_values_.pop_back();
+  return values;
 }
 
-Interpreter::BorrowedArguments::~BorrowedArguments() {
-  if (arguments_.positional.capacity() == 0) return;
-  arguments_.positional.clear();
-  interpreter_.spare_arguments_.push_back(std::move(arguments_.positional));
+void Interpreter::give_back(std::vector<Value> values) {
+  if (values.capacity() == 0) return;
+  values.clear();
+  spare_values_.push_back(std::move(values));
 }
+
+Interpreter::BorrowedArguments::BorrowedArguments(Interpreter& interpreter) : interpreter_(interpreter) {
+  arguments_.positional = interpreter_.take_spare();
+}
+
+Interpreter::BorrowedArguments::~BorrowedArguments() { interpreter_.give_back(std::move(arguments_.positional)); }
 
 void Interpreter::prepare_arguments(const Call& node, const Value* caller, Arguments& arguments) {
   evaluate_arguments(node.arguments, arguments);
@@ -316,12 +327,17 @@ Value Interpreter::evaluate_filter(const FilterCall& node, const Value* block_te
                      : node.input->kind == ExpressionKind::kFilter
                          ? evaluate_filter(static_cast<const FilterCall&>(*node.input), block_text)
                          : evaluate(*node.input);
-  Arguments arguments;
-  if (!node.arguments.is_empty()) evaluate_arguments(node.arguments, arguments);
+  if (node.filter != nullptr && node.filter->plain != nullptr && node.arguments.is_empty()) {
+    at(node.offset);
+    budget_.step();
+    return node.filter->plain(there != nullptr ? *there : made);
+  }
+  BorrowedArguments arguments(*this);
+  if (!node.arguments.is_empty()) evaluate_arguments(node.arguments, *arguments);
   at(node.offset);
   if (node.filter == nullptr) raise_runtime(unknown_filter(node.name));
   budget_.step();
-  return run_filter(*this, *node.filter, there != nullptr ? *there : made, arguments);
+  return run_filter(*this, *node.filter, there != nullptr ? *there : made, *arguments);
 }
 
 bool Interpreter::test_holds(const TestCall& node) {
@@ -332,11 +348,11 @@ bool Interpreter::test_holds(const TestCall& node) {
   const Value* there = borrow(*node.input);
   const Value made = there != nullptr ? Value() : evaluate(*node.input);
   const Value& input = there != nullptr ? *there : made;
-  Arguments arguments;
-  if (!node.arguments.is_empty()) evaluate_arguments(node.arguments, arguments);
+  BorrowedArguments arguments(*this);
+  if (!node.arguments.is_empty()) evaluate_arguments(node.arguments, *arguments);
   at(node.offset);
   if (node.test == nullptr) raise_runtime(unknown_test(node.name));
-  return run_test(*node.test, input, arguments);
+  return run_test(*node.test, input, *arguments);
 }
 
 }  // namespace atelier::prompt::jinja

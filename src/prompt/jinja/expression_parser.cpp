@@ -260,7 +260,31 @@ ExpressionPtr Parser::parse_tuple(bool simplified, bool with_condition, bool in_
   int depth = 0;
   for (const ExpressionPtr& item : items) depth = std::max(depth, item->depth);
   tuple->items = std::move(items);
+  if (ExpressionPtr constant = folded(*tuple)) return constant;
   return deepened(std::move(tuple), depth);
+}
+
+// A list or tuple of constants is made once.
+ExpressionPtr Parser::folded(const Sequence& literal) {
+  std::vector<Value> items;
+  items.reserve(literal.items.size());
+  for (const ExpressionPtr& item : literal.items) {
+    if (item->kind != ExpressionKind::kConstant) return nullptr;
+    items.push_back(static_cast<const Constant&>(*item).value);
+  }
+  const Kind kind = literal.kind == ExpressionKind::kList ? Kind::kList : Kind::kTuple;
+  return std::make_unique<Constant>(literal.offset, constants_.sequence(kind, std::move(items)));
+}
+
+ExpressionPtr Parser::folded(const Dict& literal) {
+  auto dict = std::make_unique<DictObject>();
+  for (const auto& [key, value] : literal.items) {
+    if (key->kind != ExpressionKind::kConstant || value->kind != ExpressionKind::kConstant) return nullptr;
+    const Value& name = static_cast<const Constant&>(*key).value;
+    if (!hashable(name)) return nullptr;  // which is an error when it is reached
+    dict->set(name, static_cast<const Constant&>(*value).value);
+  }
+  return std::make_unique<Constant>(literal.offset, constants_.dict(std::move(dict)));
 }
 
 ExpressionPtr Parser::parse_list() {
@@ -273,6 +297,7 @@ ExpressionPtr Parser::parse_list() {
     depth = std::max(depth, list->items.back()->depth);
   }
   advance();
+  if (ExpressionPtr constant = folded(*list)) return constant;
   return deepened(std::move(list), depth);
 }
 
@@ -289,6 +314,7 @@ ExpressionPtr Parser::parse_dict() {
     dict->items.emplace_back(std::move(key), std::move(value));
   }
   advance();
+  if (ExpressionPtr constant = folded(*dict)) return constant;
   return deepened(std::move(dict), depth);
 }
 

@@ -18,6 +18,14 @@ const Value& or_none(const Value& value) {
   return value.is_missing() ? kNone : value;
 }
 
+// Text that threads share.
+Value constant_text(const char* bytes) {
+  Value text = Value::of(std::make_unique<TextObject>(bytes, Provenance::kTemplate).release());
+  (void)text.as_text().length();
+  text.object()->references = Object::kImmortal;
+  return text;
+}
+
 Value filter_abs(Interpreter&, const Value& input, Bound&, Arguments&) {
   if (input.is(Kind::kFloat)) return Value::real(std::abs(input.as_real()), input.provenance());
   if (input.is_integral()) return input.as_int() < 0 ? negative(input) : positive(input);
@@ -104,9 +112,13 @@ Value filter_round(Interpreter&, const Value& input, Bound& bound, Arguments&) {
 
 Value filter_string(Interpreter&, const Value& input, Bound&, Arguments&) { return to_text(input); }
 
-Value filter_length(Interpreter&, const Value& input, Bound&, Arguments&) {
+void write_string(TextBuilder& out, const Value& input, const Bound&) { append_text(out, input); }
+
+Value plain_length(const Value& input) {
   return Value::integer(length_of(input), input.is_text() ? input.as_text().overall() : input.provenance());
 }
+
+Value filter_length(Interpreter&, const Value& input, Bound&, Arguments&) { return plain_length(input); }
 
 Value filter_format(Interpreter&, const Value& input, Bound&, Arguments& arguments) {
   if (!arguments.positional.empty() && !arguments.named.empty()) {
@@ -119,7 +131,10 @@ Value filter_format(Interpreter&, const Value& input, Bound&, Arguments& argumen
   return percent_format(text, Value::of(dict.get()));
 }
 
-Value filter_tojson(Interpreter&, const Value& input, Bound& bound, Arguments&) {
+void write_json(TextBuilder& out, const Value& input, const Bound& bound) {
+  static const Value kComma = constant_text(",");
+  static const Value kCommaSpace = constant_text(", ");
+  static const Value kColonSpace = constant_text(": ");
   const Value& indent = or_none(bound[1]);
   const Value& separators = or_none(bound[2]);
   JsonOptions options;
@@ -134,8 +149,8 @@ Value filter_tojson(Interpreter&, const Value& input, Bound& bound, Arguments&) 
     options.indentation =
         Value::template_text(std::string(static_cast<std::size_t>(std::max<std::int64_t>(0, width)), ' '));
   }
-  options.item_separator = Value::template_text(options.pretty ? "," : ", ");
-  options.key_separator = Value::template_text(": ");
+  options.item_separator = options.pretty ? kComma : kCommaSpace;
+  options.key_separator = kColonSpace;
   if (!separators.is_none()) {
     const std::vector<Value> pair = elements_of(separators);
     if (pair.size() != 2) raise_runtime("the separators of tojson must be two texts");
@@ -144,7 +159,19 @@ Value filter_tojson(Interpreter&, const Value& input, Bound& bound, Arguments&) 
     options.item_separator = pair[0];
     options.key_separator = pair[1];
   }
-  return to_json(input, options);
+  append_json(out, input, options);
+}
+
+Value filter_tojson(Interpreter&, const Value& input, Bound& bound, Arguments&) {
+  TextBuilder out;
+  write_json(out, input, bound);
+  return out.take();
+}
+
+Value plain_tojson(const Value& input) {
+  TextBuilder out;
+  write_json(out, input, nothing_bound());
+  return out.take();
 }
 
 Value filter_filesizeformat(Interpreter& interpreter, const Value& input, Bound& bound, Arguments& arguments) {
@@ -177,18 +204,18 @@ Value filter_pprint(Interpreter&, const Value& input, Bound&, Arguments&) { retu
 constexpr FilterInfo kFilters[] = {
     {"abs", {}, filter_abs},
     {"attr", {{"name"}, 1}, filter_attr},
-    {"count", {}, filter_length},
+    {"count", {}, filter_length, nullptr, plain_length},
     {"d", {{"default_value", "boolean"}}, filter_default},
     {"default", {{"default_value", "boolean"}}, filter_default},
     {"filesizeformat", {{"binary"}}, filter_filesizeformat},
     {"float", {{"default"}}, filter_float},
     {"format", {{}, 0, true}, filter_format},
     {"int", {{"default", "base"}}, filter_int},
-    {"length", {}, filter_length},
+    {"length", {}, filter_length, nullptr, plain_length},
     {"pprint", {}, filter_pprint},
     {"round", {{"precision", "method"}}, filter_round},
-    {"string", {}, filter_string},
-    {"tojson", {{"ensure_ascii", "indent", "separators", "sort_keys"}}, filter_tojson},
+    {"string", {}, filter_string, write_string, to_text},
+    {"tojson", {{"ensure_ascii", "indent", "separators", "sort_keys"}}, filter_tojson, write_json, plain_tojson},
 };
 
 }  // namespace
@@ -213,6 +240,11 @@ std::string unknown_filter(std::string_view name) {
     for (const FilterInfo& filter : filters) known.push_back(filter.name);
   }
   return "there is no filter '" + std::string(name) + "'" + suggestion(name, known);
+}
+
+const Bound& nothing_bound() {
+  static const Bound kNothing;
+  return kNothing;
 }
 
 void bind_arguments(std::string_view what, const Signature& signature, Arguments& arguments, Bound& bound) {

@@ -147,7 +147,8 @@ Interpreter::~Interpreter() {
 }
 
 void Interpreter::run(TextBuilder& out) {
-  enter_activation(Ref<Activation>(std::make_unique<Activation>(program_.slot_count, Ref<Activation>()).release()));
+  enter_activation(Ref<Activation>(
+      std::make_unique<Activation>(std::vector<Value>(), program_.slot_count, Ref<Activation>()).release()));
   out_ = &out;
   try {
     enter(program_.scope);
@@ -225,8 +226,12 @@ void Interpreter::execute_output(const Output& node) {
 void Interpreter::output_expression(const Expression& node) {
   budget_.step();
   if (const Value* value = borrow(node)) {
-    at(node.offset);
-    append_text(*out_, *value);
+    if (value->is_text()) {
+      out_->append(value->as_text());
+    } else {
+      at(node.offset);
+      append_text(*out_, *value);
+    }
     return;
   }
   switch (node.kind) {
@@ -308,12 +313,18 @@ void Interpreter::output_filter(const FilterCall& node) {
   }
   const Value* there = borrow(*node.input);
   const Value made = there != nullptr ? Value() : evaluate(*node.input);
-  Arguments arguments;
-  if (!node.arguments.is_empty()) evaluate_arguments(node.arguments, arguments);
+  if (node.arguments.is_empty()) {
+    at(node.offset);
+    budget_.step();
+    node.filter->write(*out_, there != nullptr ? *there : made, nothing_bound());
+    return;
+  }
+  BorrowedArguments arguments(*this);
+  evaluate_arguments(node.arguments, *arguments);
   at(node.offset);
   budget_.step();
   Bound bound;
-  bind_arguments(node.filter->name, node.filter->signature, arguments, bound);
+  bind_arguments(node.filter->name, node.filter->signature, *arguments, bound);
   node.filter->write(*out_, there != nullptr ? *there : made, bound);
 }
 
@@ -342,7 +353,7 @@ Interpreter::Flow Interpreter::execute_if(const IfStatement& node) {
 }
 
 Interpreter::Flow Interpreter::execute_for(const ForStatement& node) {
-  const Value iterable = evaluate(*node.iterable);
+  const Value iterable = evaluate_iterable(*node.iterable);
   at(node.offset);
   if (node.recursive) {
     const Value text = run_recursive_loop(node, iterable, activation_, 0);
@@ -350,6 +361,23 @@ Interpreter::Flow Interpreter::execute_for(const ForStatement& node) {
     return Flow::kNormal;
   }
   return run_loop(node, iterable, 0);
+}
+
+// The pairs of a dictionary need not be made to be looped over, however they are asked for.
+Value Interpreter::evaluate_iterable(const Expression& node) {
+  static const FilterInfo* const kItems = find_filter("items");
+  if (node.kind == ExpressionKind::kFilter) {
+    const auto& filter = static_cast<const FilterCall&>(node);
+    if (filter.filter == kItems && filter.arguments.is_empty() && filter.input != nullptr) {
+      const Value* there = borrow(*filter.input);
+      if (there != nullptr && there->is_dict()) {
+        budget_.step();
+        return Value::of(std::make_unique<DictViewObject>(*there, DictViewObject::Part::kItems).release(),
+                         there->provenance());
+      }
+    }
+  }
+  return evaluate(node);
 }
 
 std::unique_ptr<ElementSource> Interpreter::loop_source(const ForStatement& node, const Value& iterable) {
@@ -436,7 +464,7 @@ Value Interpreter::run_recursive_loop(const ForStatement& node, const Value& ite
                                       int depth) {
   const CallDepth guard(*this);
   TextBuilder text;
-  Ref<Activation> own(std::make_unique<Activation>(node.slot_count, std::move(scope)).release());
+  Ref<Activation> own(std::make_unique<Activation>(std::vector<Value>(), node.slot_count, std::move(scope)).release());
   const Ref<Activation> caller = enter_activation(own);
   TextBuilder* const out = std::exchange(out_, &text);
   run_loop(node, iterable, depth);
@@ -624,7 +652,7 @@ void Interpreter::run_macro(const MacroObject& macro, Arguments& arguments) {
   const CallDepth guard(*this);
   const Ref<MacroObject> alive(const_cast<MacroObject*>(&macro));
   const MacroBody& body = macro.body;
-  Ref<Activation> own(std::make_unique<Activation>(body.slot_count, macro.definition_scope).release());
+  Ref<Activation> own(std::make_unique<Activation>(take_spare(), body.slot_count, macro.definition_scope).release());
   charge_allocation(sizeof(Activation) + body.slot_count * sizeof(Value));
   const Ref<Activation> caller = enter_activation(std::move(own));
   bind_macro(macro, arguments);
@@ -641,7 +669,8 @@ void Interpreter::run_macro(const MacroObject& macro, Arguments& arguments) {
     }
   }
   execute(body.body);
-  enter_activation(caller);
+  const Ref<Activation> left = enter_activation(caller);
+  if (left->references == 1) give_back(std::move(left->slots));
 }
 
 Value Interpreter::call(const Value& callee, Arguments& arguments) {

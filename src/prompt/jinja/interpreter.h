@@ -33,6 +33,7 @@ class Interpreter {
   enum class Flow : std::uint8_t { kNormal, kBreak, kContinue };
   struct ConditionSource;
   class CallDepth;
+  // Arguments in memory that calls share.
   class BorrowedArguments {
    public:
     explicit BorrowedArguments(Interpreter& interpreter);
@@ -66,6 +67,7 @@ class Interpreter {
   Flow run_source_loop(const ForStatement& node, ElementSource& source, const Ref<LoopObject>& loop);
   Flow run_otherwise(const ForStatement& node, bool any);
   std::unique_ptr<ElementSource> loop_source(const ForStatement& node, const Value& iterable);
+  Value evaluate_iterable(const Expression& node);
   Value run_recursive_loop(const ForStatement& node, const Value& iterable, Ref<Activation> scope, int depth);
   Value call_macro(const MacroObject& macro, Arguments& arguments);
   // What it writes goes into the output.
@@ -123,6 +125,8 @@ class Interpreter {
     frame_ = next->slots.data();
     return std::exchange(activation_, std::move(next));
   }
+  std::vector<Value> take_spare();
+  void give_back(std::vector<Value> values);
   void at(std::uint32_t offset) { offset_ = offset; }
 
   const Program& program_;
@@ -134,7 +138,7 @@ class Interpreter {
   TextBuilder* out_ = nullptr;
   std::uint32_t offset_ = 0;  // of what is evaluated now, for errors
   int call_depth_ = 0;
-  std::vector<std::vector<Value>> spare_arguments_;  // memory of earlier calls
+  std::vector<std::vector<Value>> spare_values_;  // memory of earlier calls
   // What can be part of a cycle, emptied in the end.
   std::vector<Ref<Activation>> captured_;
   std::vector<Ref<NamespaceObject>> namespaces_;

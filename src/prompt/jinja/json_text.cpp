@@ -1,6 +1,7 @@
 // The filter tojson as Hugging Face's chat templates have it: json.dumps, without escaping for HTML and
 // without turning text to ASCII.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -124,32 +125,46 @@ class JsonWriter {
     out_.append('}', provenance);
   }
 
-  // How many of the bytes from `at` on need no escape whatever the options are, eight at a time.
+  // How many of the bytes from `at` on need no escape whatever the options are.
   static std::size_t plain_ascii(std::string_view bytes, std::size_t at) {
     constexpr std::uint64_t kOnes = 0x0101010101010101;
     constexpr std::uint64_t kHigh = 0x8080808080808080;
-    const auto has_zero = [](std::uint64_t word) { return (word - kOnes) & ~word & kHigh; };
     const std::size_t begin = at;
+    // Eight at a time. A byte whose high bit is set in the result may be one to escape.
     for (std::uint64_t word; at + sizeof(word) <= bytes.size(); at += sizeof(word)) {
       std::memcpy(&word, bytes.data() + at, sizeof(word));
-      const std::uint64_t special = (word & kHigh) | ((word - kOnes * 0x20) & ~word & kHigh) |
-                                    has_zero(word ^ (kOnes * '"')) | has_zero(word ^ (kOnes * '\\')) |
-                                    has_zero(word ^ (kOnes * 0x7F));
-      if (special != 0) break;
+      const auto zeros = [](std::uint64_t x) { return (x - kOnes) & ~x; };
+      const std::uint64_t special =
+          (word | (word - kOnes * 0x20) | zeros(word ^ (kOnes * '"')) | zeros(word ^ (kOnes * '\\')) | (word + kOnes)) &
+          kHigh;
+      if (special != 0) {
+        // The lowest one is exact: borrows and carries only go upwards.
+        if constexpr (std::endian::native == std::endian::little) {
+          return at - begin + static_cast<std::size_t>(std::countr_zero(special)) / 8;
+        }
+        break;
+      }
     }
+    while (at < bytes.size() && is_plain(static_cast<unsigned char>(bytes[at]))) ++at;
     return at - begin;
   }
+  static bool is_plain(unsigned char byte) { return byte >= 0x20 && byte < 0x7F && byte != '"' && byte != '\\'; }
 
   // The escape of a character, or nothing.
   std::size_t escape(char32_t c, char (&buffer)[40]) const {
+    const auto two = [&](char second) {
+      buffer[0] = '\\';
+      buffer[1] = second;
+      return std::size_t{2};
+    };
     switch (c) {
-      case '"': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\\""));
-      case '\\': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\\\"));
-      case '\n': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\n"));
-      case '\r': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\r"));
-      case '\t': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\t"));
-      case '\f': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\f"));
-      case '\b': return static_cast<std::size_t>(std::snprintf(buffer, sizeof(buffer), "\\b"));
+      case '"': return two('"');
+      case '\\': return two('\\');
+      case '\n': return two('n');
+      case '\r': return two('r');
+      case '\t': return two('t');
+      case '\f': return two('f');
+      case '\b': return two('b');
       default: break;
     }
     const auto code = static_cast<unsigned>(c);
@@ -162,28 +177,38 @@ class JsonWriter {
   }
 
   void write_text(const TextObject& text) {
+    const std::string_view bytes = text.bytes;
+    const std::size_t first = plain_ascii(bytes, 0);
+    if (first == bytes.size() && !text.runs) {
+      // Most text: nothing to escape.
+      char* to = out_.room(bytes.size() + 2);
+      *to = '"';
+      copy_bytes(to + 1, bytes.data(), bytes.size());
+      to[bytes.size() + 1] = '"';
+      out_.note(bytes.size() + 2, text.provenance);
+      return;
+    }
     const Provenance around = text.overall();
     out_.append('"', around);
     std::size_t plain = 0;
     char buffer[40];
-    for (std::size_t at = plain_ascii(text.bytes, 0); at < text.bytes.size();) {
-      const auto byte = static_cast<unsigned char>(text.bytes[at]);
-      const bool whole = byte < 0x80 || !options_.ensure_ascii;
-      if (byte >= 0x20 && byte != '"' && byte != '\\' && (byte < 0x7F || !options_.ensure_ascii)) {
-        ++at;
+    for (std::size_t at = first; at < bytes.size(); at += plain_ascii(bytes, at)) {
+      const auto byte = static_cast<unsigned char>(bytes[at]);
+      if (byte >= 0x80 && !options_.ensure_ascii) {
+        do {
+          ++at;
+        } while (at < bytes.size() && static_cast<unsigned char>(bytes[at]) >= 0x80);
         continue;
       }
-      const utf8::Decoded decoded = utf8::decode(text.bytes, at);
-      const std::size_t width = whole ? 1 : decoded.length;
-      if (const std::size_t length = escape(whole ? byte : decoded.code_point, buffer); length > 0) {
+      const utf8::Decoded decoded = utf8::decode(bytes, at);
+      if (const std::size_t length = escape(decoded.code_point, buffer); length > 0) {
         out_.append_slice(text, plain, at);
         out_.append(std::string_view(buffer, length), text.at(at));
-        plain = at + width;
+        plain = at + decoded.length;
       }
-      at += width;
-      at += plain_ascii(text.bytes, at);
+      at += decoded.length;
     }
-    out_.append_slice(text, plain, text.bytes.size());
+    out_.append_slice(text, plain, bytes.size());
     out_.append('"', around);
   }
 
@@ -196,10 +221,8 @@ class JsonWriter {
 
 }  // namespace
 
-Value to_json(const Value& value, const JsonOptions& options) {
-  TextBuilder out;
+void append_json(TextBuilder& out, const Value& value, const JsonOptions& options) {
   JsonWriter(out, options).write(value, 0);
-  return out.take();
 }
 
 }  // namespace atelier::prompt::jinja

@@ -96,6 +96,10 @@ class Parser {
 
   std::string_view source_;
   std::vector<Token> tokens_;
+  // A constant in place of a literal of constants; null where it has other parts.
+  ExpressionPtr folded(const Sequence& literal);
+  ExpressionPtr folded(const Dict& literal);
+
   ConstantPool& constants_;
   std::size_t at_ = 0;
   int nesting_ = 0;

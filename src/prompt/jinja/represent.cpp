@@ -101,6 +101,10 @@ void append_quoted(TextBuilder& out, const TextObject& text) {
   out.append(quote, around);
   std::size_t plain = 0;  // begin of what needs no escape
   for (std::size_t at = 0; at < bytes.size();) {
+    if (const char byte = bytes[at]; byte >= 0x20 && byte < 0x7F && byte != '\\' && byte != quote) {
+      ++at;
+      continue;
+    }
     const utf8::Decoded decoded = utf8::decode(bytes, at);
     const char32_t c = decoded.code_point;
     char escape[16] = "";

@@ -15,8 +15,11 @@ class Interpreter;
 // The variables of one call of a function: the template itself, a macro, a call block, a recursive loop.
 // Macros keep the activation that they were defined in, as Python's closures do.
 struct Activation : Object {
-  Activation(std::size_t slot_count, Ref<Activation> outer)
-      : Object(Kind::kActivation), slots(slot_count), parent(std::move(outer)) {}
+  // In that memory, which must be empty.
+  Activation(std::vector<Value> memory, std::size_t slot_count, Ref<Activation> outer)
+      : Object(Kind::kActivation), slots(std::move(memory)), parent(std::move(outer)) {
+    slots.resize(slot_count);
+  }
   std::vector<Value> slots;
   Ref<Activation> parent;
   bool captured = false;  // a macro holds it: it is emptied by hand in the end, because the two form a cycle

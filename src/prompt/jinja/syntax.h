@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "prompt/jinja/value.h"
@@ -366,15 +367,25 @@ struct Unavailable : Statement {
   std::vector<std::unique_ptr<Name>> targets;
 };
 
-// Owns the text of a template's constants, which threads share.
+// Owns the text and the lists of a template's constants, which threads share.
 class ConstantPool {
  public:
+  ConstantPool() = default;
+  ~ConstantPool();
+  ConstantPool(const ConstantPool&) = delete;
+  ConstantPool& operator=(const ConstantPool&) = delete;
+
   Value text(std::string bytes);
   Value big_integer(std::string digits);
+  // Of values of this pool.
+  Value sequence(Kind kind, std::vector<Value> items);
+  Value dict(std::unique_ptr<DictObject> members);
 
  private:
   Value keep(std::string bytes, Kind kind);
   std::vector<std::unique_ptr<TextObject>> texts_;
+  // In the order in which they were made: what one holds stands before it.
+  std::vector<std::variant<std::unique_ptr<SequenceObject>, std::unique_ptr<DictObject>>> containers_;
 };
 
 struct Program {

@@ -1,6 +1,7 @@
 #include "prompt/jinja/template.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <tuple>
 #include <type_traits>
@@ -18,43 +19,57 @@ Value from_exact(const json::ExactNumber& number, Provenance provenance) {
 
 }  // namespace
 
-Value from_json(const json::Object& object, Provenance provenance) {
-  Ref<DictObject> dict(std::make_unique<DictObject>().release());
-  for (const auto& [key, member] : object) dict->append(Value::text(key, provenance), from_json(member, provenance));
-  return Value::of(dict.get(), provenance);
+const Value& JsonReader::key(const std::string& text) {
+  Value& kept = keys_[static_cast<std::size_t>(std::countr_zero(key_mark(text))) % keys_.size()];
+  if (!kept.is_text() || !same_bytes(text_view(kept), text)) kept = Value::text(text, provenance_);
+  return kept;
 }
 
-Value from_json(const json::Value& value, Provenance provenance) {
+Value JsonReader::read(const json::Object& object) {
+  Ref<DictObject> dict(std::make_unique<DictObject>().release());
+  dict->items.reserve(object.size());
+  for (const auto& [name, member] : object) {
+    Value name_text = key(name);
+    dict->append(std::move(name_text), read(member));
+  }
+  return Value::of(dict.get(), provenance_);
+}
+
+Value JsonReader::read(const json::Value& value) {
   return std::visit(
       [&](const auto& data) -> Value {
         using T = std::decay_t<decltype(data)>;
         if constexpr (std::is_same_v<T, std::monostate>) {
-          return Value::none(provenance);
+          return Value::none(provenance_);
         } else if constexpr (std::is_same_v<T, bool>) {
-          return Value::boolean(data, provenance);
+          return Value::boolean(data, provenance_);
         } else if constexpr (std::is_same_v<T, std::int64_t>) {
-          return Value::integer(data, provenance);
+          return Value::integer(data, provenance_);
         } else if constexpr (std::is_same_v<T, std::uint64_t>) {
           if (data <= static_cast<std::uint64_t>(INT64_MAX))
-            return Value::integer(static_cast<std::int64_t>(data), provenance);
-          return Value::big_integer(std::to_string(data), provenance);
+            return Value::integer(static_cast<std::int64_t>(data), provenance_);
+          return Value::big_integer(std::to_string(data), provenance_);
         } else if constexpr (std::is_same_v<T, double>) {
-          return Value::real(data, provenance);
+          return Value::real(data, provenance_);
         } else if constexpr (std::is_same_v<T, json::ExactNumber>) {
-          return from_exact(data, provenance);
+          return from_exact(data, provenance_);
         } else if constexpr (std::is_same_v<T, std::string>) {
-          return Value::text(data, provenance);
+          return Value::text(data, provenance_);
         } else if constexpr (std::is_same_v<T, json::Array>) {
           std::vector<Value> items;
           items.reserve(data.size());
-          for (const json::Value& item : data) items.push_back(from_json(item, provenance));
-          return Value::list(std::move(items), provenance);
+          for (const json::Value& item : data) items.push_back(read(item));
+          return Value::list(std::move(items), provenance_);
         } else {
-          return from_json(data, provenance);
+          return read(data);
         }
       },
       value.data());
 }
+
+Value from_json(const json::Object& object, Provenance provenance) { return JsonReader(provenance).read(object); }
+
+Value from_json(const json::Value& value, Provenance provenance) { return JsonReader(provenance).read(value); }
 
 void Variables::set(std::string name, Value value) {
   for (auto& [known, old] : values_) {
@@ -112,6 +127,26 @@ Value ConstantPool::keep(std::string bytes, Kind kind) {
   text->references = Object::kImmortal;
   texts_.push_back(std::move(text));
   return Value::of(texts_.back().get());
+}
+
+ConstantPool::~ConstantPool() {
+  while (!containers_.empty()) containers_.pop_back();
+}
+
+Value ConstantPool::sequence(Kind kind, std::vector<Value> items) {
+  auto made = std::make_unique<SequenceObject>(kind, std::move(items));
+  made->references = Object::kImmortal;
+  const Value value = Value::of(made.get());
+  containers_.emplace_back(std::move(made));
+  return value;
+}
+
+Value ConstantPool::dict(std::unique_ptr<DictObject> members) {
+  members->references = Object::kImmortal;
+  members->prepare();
+  const Value value = Value::of(members.get());
+  containers_.emplace_back(std::move(members));
+  return value;
 }
 
 Value ConstantPool::text(std::string bytes) { return keep(std::move(bytes), Kind::kText); }

@@ -6,6 +6,7 @@
 // reach no file, no network and no clock.
 #pragma once
 
+#include <array>
 #include <expected>
 #include <memory>
 #include <string>
@@ -33,7 +34,20 @@ class Variables {
   std::vector<std::pair<std::string, Value>> values_;
 };
 
-// Order of members kept; integers stay integers, also beyond 64 bits.
+// Values from decoded JSON: the order of members is kept, integers stay integers, also beyond 64 bits. Names of members that
+// come again and again, as those of messages do, are made once for all that a reader reads.
+class JsonReader {
+ public:
+  explicit JsonReader(Provenance provenance) : provenance_(provenance) {}
+  Value read(const json::Value& value);
+  Value read(const json::Object& object);
+
+ private:
+  const Value& key(const std::string& text);
+  Provenance provenance_;
+  std::array<Value, 64> keys_;  // the last one with each mark
+};
+
 Value from_json(const json::Value& value, Provenance provenance);
 Value from_json(const json::Object& object, Provenance provenance);
 

@@ -82,7 +82,7 @@ void TextBuilder::grow(std::size_t count) {
 }
 
 void TextBuilder::reserve(std::size_t bytes, std::size_t runs) {
-  runs_.reserve(runs);
+  if (runs > 0) runs_.reserve(runs);
   if (bytes <= capacity_ || bytes > limit_) return;
   buffer_.resize_and_overwrite(bytes, [](char*, std::size_t size) { return size; });
   capacity_ = bytes;

@@ -17,9 +17,14 @@ bool flag(const Value& value) { return !value.is_missing() && truth(value); }
 Value marked_as(const Value& input, Value result) { return input.is_markup() ? result.as_markup() : result; }
 
 template <Method kMethod>
-Value filter_case(Interpreter&, const Value& input, Bound&, Arguments&) {
+Value plain_case(const Value& input) {
   const Value text = to_text(input);
   return marked_as(text, change_case(text.as_text(), kMethod));
+}
+
+template <Method kMethod>
+Value filter_case(Interpreter&, const Value& input, Bound&, Arguments&) {
+  return plain_case<kMethod>(input);
 }
 
 Value filter_center(Interpreter&, const Value& input, Bound& bound, Arguments&) {
@@ -33,7 +38,9 @@ Value filter_forceescape(Interpreter&, const Value& input, Bound&, Arguments&) {
   return escaped(to_text(input).without_markup());
 }
 
-Value filter_safe(Interpreter&, const Value& input, Bound&, Arguments&) { return to_text(input).as_markup(); }
+Value plain_safe(const Value& input) { return to_text(input).as_markup(); }
+Value filter_safe(Interpreter&, const Value& input, Bound&, Arguments&) { return plain_safe(input); }
+void write_safe(TextBuilder& out, const Value& input, const Bound&) { append_text(out, input); }
 
 Value filter_indent(Interpreter&, const Value& input, Bound& bound, Arguments&) {
   const TextObject& text = text_argument(input, "what indent works on");
@@ -127,6 +134,13 @@ Value filter_trim(Interpreter&, const Value& input, Bound& bound, Arguments&) {
   if (!bound[0].is_missing()) arguments.positional.push_back(bound[0]);
   return text.is_markup() ? call_markup_method(text, Method::k_strip, arguments)
                           : strip_text(text.as_text(), bound[0], true, true);
+}
+
+Value plain_trim(const Value& input) {
+  const Value text = to_text(input);
+  if (!text.is_markup()) return strip_text(text.as_text(), nothing_bound()[0], true, true);
+  Arguments none;
+  return call_markup_method(text, Method::k_strip, none);
 }
 
 Value filter_truncate(Interpreter&, const Value& input, Bound& bound, Arguments&) {
@@ -299,14 +313,14 @@ constexpr FilterInfo kFilters[] = {
     {"escape", {}, filter_escape},
     {"forceescape", {}, filter_forceescape},
     {"indent", {{"width", "first", "blank"}}, filter_indent},
-    {"lower", {}, filter_case<Method::k_lower>},
+    {"lower", {}, filter_case<Method::k_lower>, nullptr, plain_case<Method::k_lower>},
     {"replace", {{"old", "new", "count"}, 2}, filter_replace},
-    {"safe", {}, filter_safe},
+    {"safe", {}, filter_safe, write_safe, plain_safe},
     {"striptags", {}, filter_striptags},
     {"title", {}, filter_title},
-    {"trim", {{"chars"}}, filter_trim},
+    {"trim", {{"chars"}}, filter_trim, nullptr, plain_trim},
     {"truncate", {{"length", "killwords", "end", "leeway"}}, filter_truncate},
-    {"upper", {}, filter_case<Method::k_upper>},
+    {"upper", {}, filter_case<Method::k_upper>, nullptr, plain_case<Method::k_upper>},
     {"urlencode", {}, filter_urlencode},
     {"wordcount", {}, filter_wordcount},
     {"wordwrap", {{"width", "break_long_words", "wrapstring", "break_on_hyphens"}}, filter_wordwrap},

@@ -159,6 +159,10 @@ const DictObject::Index& DictObject::index() const {
   return *index_;
 }
 
+void DictObject::prepare() const {
+  if (items.size() > kSearchedWithoutIndex) (void)index();
+}
+
 const Value* DictObject::find(std::string_view key) const {
   if ((key_marks_ & key_mark(key)) == 0) return nullptr;
   const std::size_t found = search(key);

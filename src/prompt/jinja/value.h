@@ -54,6 +54,9 @@ enum class Kind : std::uint8_t {
 struct Object {
   static constexpr std::uint32_t kImmortal = 0xFFFFFFFF;
   explicit Object(Kind object_kind) : kind(object_kind) {}
+  // Memory of objects that are gone is kept for the next ones of their size (object_memory.cpp).
+  static void* operator new(std::size_t bytes);
+  static void operator delete(void* memory, std::size_t bytes);
   std::uint32_t references = 0;
   Kind kind;
 };
@@ -371,7 +374,7 @@ class TextBuilder {
   // So many bytes were written to room(); they have this provenance.
   void note(std::size_t count, Provenance provenance) {
     if (provenance != last_) {
-      if (size_ > 0) runs_.push_back(Run{static_cast<std::uint32_t>(size_), last_});
+      if (size_ > 0) end_run();
       last_ = provenance;
     }
     size_ += count;
@@ -399,6 +402,10 @@ class TextBuilder {
  private:
   void append_runs(const TextObject& text, std::size_t begin, std::size_t end);
   void grow(std::size_t count);
+  void end_run() {
+    if (runs_.capacity() == 0) runs_.reserve(8);
+    runs_.push_back(Run{static_cast<std::uint32_t>(size_), last_});
+  }
   std::string take_bytes();
   [[noreturn]] static void fail_size();
   void finish_runs();
@@ -463,6 +470,8 @@ struct DictObject : Object {
   void set(Value key, Value value);
   // For keys known to be new.
   void append(Value key, Value value);
+  // Makes what looking up would make, so that threads may look up together.
+  void prepare() const;
 
  private:
   struct Index;
