@@ -1,6 +1,8 @@
 // What object.name and object[index] give: Python's attributes and items as Jinja's sandbox lets templates
 // reach them. Nothing here leads outside of the values that a template was given.
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <initializer_list>
 #include <utility>
 
@@ -199,8 +201,16 @@ Value loop_member(LoopObject& loop, LoopMember member) {
 }
 
 Method method_named(std::string_view name) {
-  for (std::size_t i = 1; i < std::size(kMethodNames); ++i) {
-    if (kMethodNames[i] == name) return static_cast<Method>(i);
+  // Those with the same mark, usually one or two.
+  static const auto kByMark = [] {
+    std::array<std::vector<Method>, 64> table;
+    for (std::size_t i = 1; i < std::size(kMethodNames); ++i) {
+      table[static_cast<std::size_t>(std::countr_zero(key_mark(kMethodNames[i])))].push_back(static_cast<Method>(i));
+    }
+    return table;
+  }();
+  for (const Method method : kByMark[static_cast<std::size_t>(std::countr_zero(key_mark(name)))]) {
+    if (same_bytes(method_name(method), name)) return method;
   }
   return Method::kNone;
 }

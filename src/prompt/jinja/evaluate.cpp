@@ -281,8 +281,9 @@ void Interpreter::give_back(std::vector<Value> values) {
   spare_values_.push_back(std::move(values));
 }
 
-Interpreter::BorrowedArguments::BorrowedArguments(Interpreter& interpreter) : interpreter_(interpreter) {
-  arguments_.positional = interpreter_.take_spare();
+Interpreter::BorrowedArguments::BorrowedArguments(Interpreter& interpreter, const CallArguments& node)
+    : interpreter_(interpreter) {
+  if (!node.positional.empty()) arguments_.positional = interpreter_.take_spare();
 }
 
 Interpreter::BorrowedArguments::~BorrowedArguments() { interpreter_.give_back(std::move(arguments_.positional)); }
@@ -295,7 +296,7 @@ void Interpreter::prepare_arguments(const Call& node, const Value* caller, Argum
 }
 
 Value Interpreter::evaluate_call(const Call& node, const Value* caller) {
-  BorrowedArguments arguments(*this);
+  BorrowedArguments arguments(*this, node.arguments);
   if (node.callee->kind == ExpressionKind::kAttribute) {
     // A method call needs no bound method.
     const auto& member = static_cast<const Attribute&>(*node.callee);
@@ -332,7 +333,7 @@ Value Interpreter::evaluate_filter(const FilterCall& node, const Value* block_te
     budget_.step();
     return node.filter->plain(there != nullptr ? *there : made);
   }
-  BorrowedArguments arguments(*this);
+  BorrowedArguments arguments(*this, node.arguments);
   if (!node.arguments.is_empty()) evaluate_arguments(node.arguments, *arguments);
   at(node.offset);
   if (node.filter == nullptr) raise_runtime(unknown_filter(node.name));
@@ -348,7 +349,7 @@ bool Interpreter::test_holds(const TestCall& node) {
   const Value* there = borrow(*node.input);
   const Value made = there != nullptr ? Value() : evaluate(*node.input);
   const Value& input = there != nullptr ? *there : made;
-  BorrowedArguments arguments(*this);
+  BorrowedArguments arguments(*this, node.arguments);
   if (!node.arguments.is_empty()) evaluate_arguments(node.arguments, *arguments);
   at(node.offset);
   if (node.test == nullptr) raise_runtime(unknown_test(node.name));

@@ -319,7 +319,7 @@ void Interpreter::output_filter(const FilterCall& node) {
     node.filter->write(*out_, there != nullptr ? *there : made, nothing_bound());
     return;
   }
-  BorrowedArguments arguments(*this);
+  BorrowedArguments arguments(*this, node.arguments);
   evaluate_arguments(node.arguments, *arguments);
   at(node.offset);
   budget_.step();
@@ -338,7 +338,7 @@ void Interpreter::output_call(const Call& node) {
     return;
   }
   const Ref<MacroObject> macro(&callee->as<MacroObject>());
-  BorrowedArguments arguments(*this);
+  BorrowedArguments arguments(*this, node.arguments);
   evaluate_arguments(node.arguments, *arguments);
   at(node.callee->offset);
   budget_.step();

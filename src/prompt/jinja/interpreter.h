@@ -36,7 +36,7 @@ class Interpreter {
   // Arguments in memory that calls share.
   class BorrowedArguments {
    public:
-    explicit BorrowedArguments(Interpreter& interpreter);
+    BorrowedArguments(Interpreter& interpreter, const CallArguments& node);
     ~BorrowedArguments();
     BorrowedArguments(const BorrowedArguments&) = delete;
     BorrowedArguments& operator=(const BorrowedArguments&) = delete;

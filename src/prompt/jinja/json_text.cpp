@@ -97,6 +97,26 @@ class JsonWriter {
     }
   }
 
+  // The separator, the key and the colon in one, where all of it is of one provenance and plain; false where not.
+  bool write_key_at_once(const Value& key, Provenance provenance, bool follows) {
+    if (options_.pretty || !key.is_text() || !separators_are_plain_) return false;
+    const TextObject& text = key.as_text();
+    if (text.runs || text.provenance != provenance || !all_plain(text.bytes)) return false;
+    const std::string_view before = follows ? std::string_view(item_separator_.bytes) : std::string_view();
+    const std::string_view after = key_separator_.bytes;
+    const std::size_t size = before.size() + text.bytes.size() + 2 + after.size();
+    char* to = out_.room(size);
+    copy_bytes(to, before.data(), before.size());
+    to += before.size();
+    *to++ = '"';
+    copy_bytes(to, text.bytes.data(), text.bytes.size());
+    to += text.bytes.size();
+    *to++ = '"';
+    copy_bytes(to, after.data(), after.size());
+    out_.note(size, provenance);
+    return true;
+  }
+
   void write_members(const DictObject& dict, Provenance provenance, int level) {
     check_stack();
     if (dict.items.empty()) {
@@ -106,10 +126,13 @@ class JsonWriter {
     out_.append('{', provenance);
     bool first = true;
     const auto write_member = [&](const std::pair<Value, Value>& member) {
-      if (!std::exchange(first, false)) separate(provenance);
-      break_line(level + 1, provenance);
-      write_key(member.first);
-      out_.append(key_separator_.bytes, mixed(provenance, key_separator_.overall()));
+      const bool follows = !std::exchange(first, false);
+      if (!write_key_at_once(member.first, provenance, follows)) {
+        if (follows) separate(provenance);
+        break_line(level + 1, provenance);
+        write_key(member.first);
+        out_.append(key_separator_.bytes, mixed(provenance, key_separator_.overall()));
+      }
       write(member.second, level + 1);
     };
     if (options_.sort_keys) {
@@ -125,25 +148,50 @@ class JsonWriter {
     out_.append('}', provenance);
   }
 
-  // How many of the bytes from `at` on need no escape whatever the options are.
-  static std::size_t plain_ascii(std::string_view bytes, std::size_t at) {
+  // A byte whose high bit is set in the result may be one to escape; the lowest such byte is, because borrows and carries
+  // only go upwards.
+  static std::uint64_t special_bytes(std::uint64_t word) {
     constexpr std::uint64_t kOnes = 0x0101010101010101;
     constexpr std::uint64_t kHigh = 0x8080808080808080;
-    const std::size_t begin = at;
-    // Eight at a time. A byte whose high bit is set in the result may be one to escape.
-    for (std::uint64_t word; at + sizeof(word) <= bytes.size(); at += sizeof(word)) {
-      std::memcpy(&word, bytes.data() + at, sizeof(word));
-      const auto zeros = [](std::uint64_t x) { return (x - kOnes) & ~x; };
-      const std::uint64_t special =
-          (word | (word - kOnes * 0x20) | zeros(word ^ (kOnes * '"')) | zeros(word ^ (kOnes * '\\')) | (word + kOnes)) &
-          kHigh;
-      if (special != 0) {
-        // The lowest one is exact: borrows and carries only go upwards.
-        if constexpr (std::endian::native == std::endian::little) {
-          return at - begin + static_cast<std::size_t>(std::countr_zero(special)) / 8;
-        }
-        break;
+    const auto zeros = [](std::uint64_t x) { return (x - kOnes) & ~x; };
+    return (word | (word - kOnes * 0x20) | zeros(word ^ (kOnes * '"')) | zeros(word ^ (kOnes * '\\')) |
+            (word + kOnes)) &
+           kHigh;
+  }
+
+  template <class Word>
+  static std::uint64_t load(const char* from) {
+    Word word;
+    std::memcpy(&word, from, sizeof(Word));
+    return word;
+  }
+
+  // Whether none of it needs an escape, whatever the options are.
+  static bool all_plain(std::string_view bytes) {
+    const std::size_t size = bytes.size();
+    const char* from = bytes.data();
+    if (size >= 8) {
+      for (std::size_t at = 0; at + 8 < size; at += 8) {
+        if (special_bytes(load<std::uint64_t>(from + at)) != 0) return false;
       }
+      return special_bytes(load<std::uint64_t>(from + size - 8)) == 0;
+    }
+    if (size >= 4) {
+      return special_bytes(load<std::uint32_t>(from) | load<std::uint32_t>(from + size - 4) << 32) == 0;
+    }
+    return std::all_of(bytes.begin(), bytes.end(), [](char c) { return is_plain(static_cast<unsigned char>(c)); });
+  }
+
+  // How many of the bytes from `at` on need no escape whatever the options are.
+  static std::size_t plain_ascii(std::string_view bytes, std::size_t at) {
+    const std::size_t begin = at;
+    for (; at + 8 <= bytes.size(); at += 8) {
+      const std::uint64_t special = special_bytes(load<std::uint64_t>(bytes.data() + at));
+      if (special == 0) continue;
+      if constexpr (std::endian::native == std::endian::little) {
+        return at - begin + static_cast<std::size_t>(std::countr_zero(special)) / 8;
+      }
+      break;
     }
     while (at < bytes.size() && is_plain(static_cast<unsigned char>(bytes[at]))) ++at;
     return at - begin;
@@ -178,8 +226,7 @@ class JsonWriter {
 
   void write_text(const TextObject& text) {
     const std::string_view bytes = text.bytes;
-    const std::size_t first = plain_ascii(bytes, 0);
-    if (first == bytes.size() && !text.runs) {
+    if (!text.runs && all_plain(bytes)) {
       // Most text: nothing to escape.
       char* to = out_.room(bytes.size() + 2);
       *to = '"';
@@ -192,7 +239,7 @@ class JsonWriter {
     out_.append('"', around);
     std::size_t plain = 0;
     char buffer[40];
-    for (std::size_t at = first; at < bytes.size(); at += plain_ascii(bytes, at)) {
+    for (std::size_t at = plain_ascii(bytes, 0); at < bytes.size(); at += plain_ascii(bytes, at)) {
       const auto byte = static_cast<unsigned char>(bytes[at]);
       if (byte >= 0x80 && !options_.ensure_ascii) {
         do {
@@ -216,6 +263,9 @@ class JsonWriter {
   const JsonOptions& options_;
   const TextObject& item_separator_;
   const TextObject& key_separator_;
+  // They become what stands around them.
+  const bool separators_are_plain_ =
+      item_separator_.overall() == Provenance::kTemplate && key_separator_.overall() == Provenance::kTemplate;
   std::string indentation_ = "\n";  // and as many levels as were needed so far
 };
 

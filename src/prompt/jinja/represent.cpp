@@ -1,5 +1,5 @@
 // str() and repr() of every value.
-#include <cinttypes>
+#include <charconv>
 #include <cstdio>
 #include <utility>
 
@@ -175,9 +175,9 @@ void append_text(TextBuilder& out, const Value& value) {
     case Kind::kNone: out.append("None", provenance); return;
     case Kind::kBool: out.append(value.as_bool() ? "True" : "False", provenance); return;
     case Kind::kInt: {
-      char buffer[24];
-      const int length = std::snprintf(buffer, sizeof(buffer), "%" PRId64, value.as_int());
-      out.append(std::string_view(buffer, static_cast<std::size_t>(length)), provenance);
+      char buffer[40];
+      const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value.as_int()).ptr;
+      out.append(std::string_view(buffer, static_cast<std::size_t>(end - buffer)), provenance);
       return;
     }
     case Kind::kFloat: out.append(json::python_repr(value.as_real()), provenance); return;
