@@ -12,6 +12,18 @@ namespace atelier::engine {
 namespace {
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+// A long list goes through the kernels.
+void set_many_probabilities(std::vector<Candidate>& candidates, float best) {
+  const std::size_t chunks = (candidates.size() + kChunk - 1) / kChunk;
+  std::vector<float> values(chunks * kChunk, kMinusInfinity);
+  for (std::size_t i = 0; i < candidates.size(); ++i) values[i] = candidates[i].logit;
+  ExponentialSum sum;
+  logit_kernels().front().exponentials(values.data(), chunks, best, 1, values.data(), sum);
+  const auto scale = static_cast<float>(1.0 / sum.total());
+  for (std::size_t i = 0; i < candidates.size(); ++i) candidates[i].p = values[i] * scale;
+}
+
 }  // namespace
 
 void sort_by_logit(std::vector<Candidate>& candidates) { std::sort(candidates.begin(), candidates.end(), better); }
@@ -19,6 +31,7 @@ void sort_by_logit(std::vector<Candidate>& candidates) { std::sort(candidates.be
 void set_probabilities(std::vector<Candidate>& candidates) {
   float best = kMinusInfinity;
   for (const Candidate& c : candidates) best = c.logit > best ? c.logit : best;
+  if (candidates.size() >= kChunk && std::isfinite(best)) return set_many_probabilities(candidates, best);
   double sum = 0;
   for (Candidate& c : candidates) {
     // Also where the best is infinite.

@@ -31,9 +31,9 @@ struct LogitKernels {
   // passed over.
   void (*maxima)(const float* values, std::size_t chunks, float* columns, float* largest);
 
-  // exp((value - largest) * scale) of each value, into `out` where it is not null, and into the sum. `largest` is at
-  // least every value. -inf and NaN give 0, as does what is too small for a normal float.
-  // The sum is within 2e-6 of the true one, relatively.
+  // exp((value - largest) * scale) of each value, into `out` where it is not null (it may be `values`), and into the
+  // sum. `largest` is at least every value. -inf and NaN give 0, as does what is too small for a normal float. The
+  // sum is within 2e-6 of the true one, relatively.
   void (*exponentials)(const float* values, std::size_t chunks, float largest, float scale, float* out,
                        ExponentialSum& sum);
 };

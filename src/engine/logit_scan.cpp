@@ -10,7 +10,8 @@ namespace atelier::engine {
 
 namespace {
 
-constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kMinusInfinity = -kInfinity;
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
 // So many of the largest are tried as holding the nucleus.
@@ -124,7 +125,7 @@ void LogitScan::select_largest(std::size_t k, std::vector<Candidate>& out) {
   const auto cut = [&] {
     std::nth_element(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(k - 1), out.end(), better);
     out.resize(k);
-    least = std::nextafter(out[k - 1].logit, std::numeric_limits<float>::infinity());
+    least = std::nextafter(out[k - 1].logit, kInfinity);
   };
   for (std::size_t i = 0; i < chunks_.size(); ++i) {
     if (!(chunks_[i] >= least)) continue;
@@ -157,45 +158,56 @@ double LogitScan::exponentials(float temperature, float* out) const {
 
 double LogitScan::sum_of_exponentials(float temperature) const { return exponentials(temperature, nullptr); }
 
-// Tokens are taken by rising key (not negative) until reached(mass so far) holds. exponentials_ is set. Keys beyond
-// the last bucket are put into it: what is there is negligible, or the distribution has nothing else.
+// Tokens are taken by rising key (not negative), equal ones by id, until reached(mass so far) holds. exponentials_ is
+// set; what has no mass there is left out. Keys beyond the last bucket are put into it: what is there is negligible, or
+// the distribution has nothing else.
 template <class KeyOf, class Reached>
 void LogitScan::select_by_mass(KeyOf key_of, Reached reached, std::vector<Candidate>& out) {
-  constexpr std::size_t kBucketsPerUnit = 16;
-  constexpr std::size_t kBuckets = 40 * kBucketsPerUnit;
-  const auto bucket_of = [&](float key) {
-    return key < static_cast<float>(kBuckets - 1) / kBucketsPerUnit ? static_cast<std::size_t>(key * kBucketsPerUnit)
-                                                                    : kBuckets - 1;
-  };
+  constexpr std::size_t kBuckets = 640;
+  constexpr float kBucketsPerUnit = 16;  // a power of two: a bucket's bounds are exact
+  constexpr float kLastBegins = (kBuckets - 1) / kBucketsPerUnit;
   std::array<double, kBuckets> mass{};
   for (std::size_t i = 0; i < logits_.size(); ++i) {
-    if (exponentials_[i] > 0) mass[bucket_of(key_of(logits_[i]))] += exponentials_[i];
+    if (!(exponentials_[i] > 0)) continue;
+    const float key = std::min(key_of(logits_[i]), kLastBegins);
+    mass[static_cast<std::size_t>(key * kBucketsPerUnit)] += exponentials_[i];
   }
   std::size_t edge = 0;
   double taken = 0;
   while (edge + 1 < kBuckets && !reached(taken + mass[edge])) taken += mass[edge++];
 
-  out.clear();
-  edge_.clear();
-  for (std::size_t i = 0; i < logits_.size(); ++i) {
-    if (!(exponentials_[i] > 0)) continue;
-    const std::size_t bucket = bucket_of(key_of(logits_[i]));
-    if (bucket > edge) continue;
-    (bucket < edge ? out : edge_).push_back({static_cast<std::int32_t>(i), logits_[i], exponentials_[i]});
-  }
-  std::sort(edge_.begin(), edge_.end(), [&](const Candidate& a, const Candidate& b) {
+  const float begin = static_cast<float>(edge) / kBucketsPerUnit;
+  const float end = edge + 1 < kBuckets ? static_cast<float>(edge + 1) / kBucketsPerUnit : kInfinity;
+  const auto is_sooner = [&](const Candidate& a, const Candidate& b) {
     const float key_a = key_of(a.logit);
     const float key_b = key_of(b.logit);
     return key_a != key_b ? key_a < key_b : a.token < b.token;
-  });
-  const auto middle = static_cast<std::ptrdiff_t>(out.size());
-  for (const Candidate& c : edge_) {
-    if (!out.empty() && reached(taken)) break;
-    taken += c.p;
-    out.push_back(c);
-  }
-  std::sort(out.begin() + middle, out.end(), earlier);
-  std::inplace_merge(out.begin(), out.begin() + middle, out.end(), earlier);
+  };
+  // Whether a token is wanted cannot be foretold, so there is no branch for each.
+  places_.resize(logits_.size());
+  const auto list = [&](auto wanted, std::vector<Candidate>& found) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < logits_.size(); ++i) {
+      places_[count] = static_cast<std::int32_t>(i);
+      count +=
+          static_cast<std::size_t>(wanted(key_of(logits_[i]), static_cast<std::int32_t>(i)) & (exponentials_[i] > 0));
+    }
+    found.resize(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto place = static_cast<std::size_t>(places_[i]);
+      found[i] = {places_[i], logits_[place], exponentials_[place]};
+    }
+  };
+  list([&](float key, std::int32_t) { return (key >= begin) & (key < end); }, edge_);
+  std::sort(edge_.begin(), edge_.end(), is_sooner);
+  std::size_t kept = 0;
+  while (kept < edge_.size() && (kept == 0 || !reached(taken))) taken += edge_[kept++].p;
+
+  // Where rounding keeps the mass from being reached, the last bucket may be empty, and all are taken.
+  const std::int32_t last_token = kept > 0 ? edge_[kept - 1].token : -1;
+  const float last_key = kept > 0 ? key_of(edge_[kept - 1].logit) : kInfinity;
+  list([&](float key, std::int32_t token) { return (key < last_key) | ((key == last_key) & (token <= last_token)); },
+       out);
 }
 
 void LogitScan::select_nucleus(float p, std::vector<Candidate>& out) {

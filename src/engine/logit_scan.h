@@ -70,6 +70,7 @@ class LogitScan {
   std::vector<float> order_;  // a copy of maxima, to find the k-th
   std::vector<float> exponentials_;
   std::vector<Candidate> edge_;
+  std::vector<std::int32_t> places_;
 };
 
 }  // namespace atelier::engine

@@ -223,6 +223,30 @@ TEST(LogitScan, NothingCanComeWhereEverythingIsBannedOrNoNumber) {
   }
 }
 
+TEST(LogitScan, LongAndShortListsHaveTheProbabilitiesOfTheSoftmax) {
+  std::mt19937 random(5);
+  std::normal_distribution<float> normal(2, 3);
+  for (const std::size_t size : {std::size_t{1}, std::size_t{40}, kChunk - 1, kChunk, 5 * kChunk + 7}) {
+    std::vector<Candidate> list(size);
+    for (Candidate& c : list) c.logit = normal(random);
+    set_probabilities(list);
+    double sum = 0;
+    for (const Candidate& c : list) sum += std::exp(static_cast<double>(c.logit));
+    for (const Candidate& c : list) ASSERT_NEAR(c.p, std::exp(static_cast<double>(c.logit)) / sum, 2e-6 * c.p + 1e-12);
+  }
+}
+
+TEST(LogitScan, NearlyAllOfTheMassIsNearlyAllTokens) {
+  LogitScan scan;
+  const std::vector<float> logits(5000, 1.5F);
+  scan.read(logits);
+  std::vector<Candidate> out;
+  scan.select_nucleus(0.99999994F, out);
+  EXPECT_GE(out.size(), 4999U);
+  scan.select_typical(0.99999994F, out);
+  EXPECT_GE(out.size(), 4999U);
+}
+
 TEST(LogitScan, AnInfiniteLogitTakesAll) {
   LogitScan scan;
   std::vector<float> logits(3000, 1);
