@@ -92,6 +92,14 @@ TEST(Sandbox, AnEngineServesItsModelWithinItAndSaysSo) {
   EXPECT_TRUE(second.has_error());
 }
 
+TEST(Sandbox, AModelMayBeALinkToAFileElsewhere) {
+  const Folder folder;
+  fs::create_symlink(kTinyLlama, folder.path() / "link.gguf");
+  EngineClient engine(EngineClient::Where::kProcess);
+  const auto loaded = engine.load((folder.path() / "link.gguf").string(), exact_config());
+  EXPECT_TRUE(loaded.has_loaded()) << loaded.error().message();
+}
+
 TEST(Sandbox, AllPartsOfASplitModelMayBeRead) {
   const Folder folder;
   const Folder store;
