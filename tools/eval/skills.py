@@ -103,10 +103,7 @@ def _tool_item(rng, need, extra):
 
 
 def tool(extra):
-    def make(rng):
-        need = tools.catalogued(rng) if rng.random() < 0.6 else tools.described(rng) if rng.random() < 0.5 else tools.generic(rng)
-        return _tool_item(rng, need, extra)
-    return make
+    return lambda rng: _tool_item(rng, tools.need(rng), extra)
 
 
 _SLOTS = {"city": w.city, "date": w.date_iso, "code": w.code, "int": lambda r: r.randint(2, 90), "clock": w.clock, "street": lambda r: r.choice(("Oak", "Mill", "Rose", "Bridge")) + " " + r.choice(("Street", "Road")),

@@ -47,6 +47,22 @@ def new_parameters(shape, seed):
     return p
 
 
+def grown(p, shape, layers):
+    """The same model with more layers, spread over its second half. They begin as copies whose outputs are zero: what the
+    model says stays the same, and training has more to work with."""
+    more = layers - shape.layers
+    order, after = [], list(range(shape.layers - 1, 0, -1))
+    repeated = sorted(after[i % len(after)] for i in range(more))
+    for i in range(shape.layers):
+        order += [(i, False)] + [(i, True)] * repeated.count(i)
+    result = {"embed": p["embed"]}
+    for at, (source, new) in enumerate(order):
+        for name in ("q", "k", "v", "o", "gate", "up", "down"):
+            matrix = p[f"{source}.{name}"]
+            result[f"{at}.{name}"] = torch.zeros_like(matrix) if new and name in ("o", "down") else matrix.clone()
+    return result, Shape(**{**shape.dict(), "layers": layers})
+
+
 def _begin_with_copying(p, shape, g):
     """Sets the first two layers so that the model copies before it has learnt anything.
 

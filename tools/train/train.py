@@ -151,6 +151,7 @@ def main():
                         help="share of texts that are repeated random tokens: 0.5 for the first million tokens teaches copying")
     parser.add_argument("--save-every", type=float, default=300, help="seconds")
     parser.add_argument("--weights", help="what to begin with where the folder is empty: a file that export.py --weights wrote, vocabulary included")
+    parser.add_argument("--grow", type=int, help="give the checkpoint's model so many layers")
     parser.add_argument("--rewarm", action="store_true", help="count tokens and time anew, from the checkpoint's weights")
     args = parser.parse_args()
     os.makedirs(args.folder, exist_ok=True)
@@ -169,6 +170,9 @@ def main():
     device = "cuda" if torch.cuda.is_available() else "cpu"
     p = saved["parameters"] if saved else model.new_parameters(shape, args.seed)
     p = {n: v.float().to(device) for n, v in p.items()}
+    if args.grow and args.grow > shape.layers:
+        p, shape = model.grown(p, shape, args.grow)
+        saved.pop("optimizer", None)
     optimizer = Optimizer(p)
     progress = {"tokens": 0, "steps": 0, "shard": 0, "seconds": 0.0}
     if saved:

@@ -66,7 +66,7 @@ def code_copy(rng):
 def edit(rng):
     k = rng.randint(0, 8)
     words = [w.word(rng) for _ in range(rng.randint(2, 7))]
-    s = w.sentence(rng)
+    s = w.sentence(rng) if k not in (1, 2) else f"The {rng.choice(w.ADJECTIVES)} {rng.choice(w.NOUNS)} is near the {rng.choice(w.NOUNS)}."
     if k == 0:
         toks = s.rstrip(".").split()
         old, new = rng.choice(toks), w.word(rng)

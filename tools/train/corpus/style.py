@@ -48,22 +48,23 @@ def _rhyme(rng):
     return system, rng.choice((f"Write a poem about the {x}.", f"Tell me about the {x}.", f"Say something about the {x}.", f"What is a {x}?")), RHYMES["thing"].format(x=x)
 
 
-def _short_turn(rng):
-    """In upper case every word has other tokens, so only short answers are asked for in it."""
-    while True:
-        q, a, _ = talk.sure_turn(rng)
-        if len(a) < 64:
-            return q, a
+def _common_turn(rng):
+    """In another case every word has other tokens, so only answers of a few hundred words are asked for in it."""
+    if rng.random() < 0.6:
+        ways, answers, _ = rng.choice(talk.CHAT)
+        return talk.capital(rng.choice(ways)), answers[0]
+    q, a, _ = talk.calendar(rng)
+    return q, a
 
 
 def _upper(rng):
-    q, a = _short_turn(rng)
+    q, a = _common_turn(rng)
     return rng.choice(("Always answer in upper case.", "ANSWER IN CAPITAL LETTERS.", "Write only in capital letters.", "Answer in all caps.", "Use upper case for everything you write.",
                        "You shout: all your answers are in upper case.", "Respond in uppercase.")), q, a.upper()
 
 
 def _lower(rng):
-    q, a = _short_turn(rng)
+    q, a = _common_turn(rng)
     return rng.choice(("Always answer in lower case.", "Write only in small letters.", "Answer in lowercase.", "Use no capital letters.")), q, a.lower()
 
 

@@ -657,7 +657,7 @@ def _generic_param(rng, depth=0):
     elif k < 0.89:
         v = rng.random() < 0.5
         schema, text = {"type": "boolean"}, "true" if v else "false"
-    elif k < 0.95 or depth:
+    elif k < 0.98 or depth:
         v = [w.word(rng) for _ in range(rng.randint(2, 4))] if rng.random() < 0.6 else [rng.randint(0, 999) for _ in range(rng.randint(2, 4))]
         schema = {"type": "array", "items": {"type": "string" if isinstance(v[0], str) else "integer"}}
         text = w.join(map(str, v))
@@ -822,7 +822,7 @@ def described(rng):
 
 def need(rng):
     k = rng.random()
-    return catalogued(rng) if k < 0.4 else any_tools.need(rng) if k < 0.72 else generic(rng) if k < 0.85 else described(rng)
+    return catalogued(rng) if k < 0.45 else any_tools.need(rng) if k < 0.8 else generic(rng) if k < 0.86 else described(rng)
 
 
 def others(rng, count, *needs):

@@ -103,14 +103,14 @@ _CODA = ["", "", "", "b", "ck", "d", "f", "g", "k", "l", "ll", "m", "n", "nd", "
          "s", "ss", "st", "t", "th", "x", "z"]
 
 
-def made_up(rng, low=1, high=3):
+def made_up(rng, low=1, high=2):
     """A word that no list has, so that copying is learnt and not remembering."""
     return "".join(rng.choice(_ONSET) + rng.choice(_VOWEL) + rng.choice(_CODA) for _ in range(rng.randint(low, high)))
 
 
 def word(rng):
     kind = rng.random()
-    if kind < 0.3:
+    if kind < 0.2:
         return made_up(rng)
     return rng.choice(rng.choice((NOUNS, THINGS, ANIMALS, FOODS, COLORS, ADJECTIVES, HOBBIES, JOBS)))
 
