@@ -129,7 +129,7 @@ models::CatalogOptions catalog_options(const paths::Home& home, const paths::Res
   options.cache_file = home.internal() / "model-catalog.json";
   options.selection_file = home.internal() / "selected-variants.json";
   options.user_defaults_folder = home.user_model_defaults();
-  options.trained_for_tool_use = predict::trained_for_tool_use;
+  options.template_facts = predict::template_facts;
   return options;
 }
 

@@ -40,6 +40,20 @@ UserFiles list_user_files(const files::Path& folder) {
   return found;
 }
 
+// What model.yaml and the user say of reasoning goes before what the template shows.
+void apply_reasoning_defaults(ModelEntry& entry) {
+  const SamplingDefaults& defaults = entry.defaults.sampling;
+  if (!entry.reasoning && defaults.reasoning_start && defaults.reasoning_parsing.value_or(true)) {
+    entry.reasoning = ReasoningOptions{{"on"}, "on"};
+  }
+  if (!entry.reasoning || !defaults.enable_thinking) return;
+  auto& [allowed, standard] = *entry.reasoning;
+  const bool can_be_off = std::ranges::find(allowed, "off") != allowed.end();
+  if (!can_be_off || *defaults.enable_thinking == (standard != "off")) return;
+  const bool has_levels = std::ranges::find(allowed, "medium") != allowed.end();
+  standard = !*defaults.enable_thinking ? "off" : has_levels ? "medium" : "on";
+}
+
 }  // namespace
 
 struct Catalog::State {
@@ -53,8 +67,8 @@ struct Catalog::State {
 
   std::mutex refreshing;  // guards all but the snapshot
   FactsCache facts;
-  std::map<std::string, std::pair<std::string, bool>> tool_use;  // path -> identity, answer
-  std::map<std::string, std::string> selected;                   // key -> variant
+  std::map<std::string, std::pair<std::string, TemplateFacts>> facts_of_templates;  // path -> identity, answer
+  std::map<std::string, std::string> selected;                                      // key -> variant
   bool loaded = false;
   bool built = false;
   bool settled = false;  // nothing has to be read again while the scan stays the same
@@ -70,7 +84,7 @@ struct Catalog::State {
   std::shared_ptr<const CatalogSnapshot> build(std::vector<Problem> problems);
   void select(std::vector<ModelEntry>& entries) const;
   void apply_user_defaults(ModelEntry& entry, std::vector<Problem>& problems) const;
-  void ask_for_tool_use(ModelEntry& entry);
+  void ask_for_template_facts(ModelEntry& entry);
   void publish(std::shared_ptr<const CatalogSnapshot> next) {
     const std::lock_guard lock(reading);
     snapshot = std::move(next);
@@ -130,20 +144,22 @@ void Catalog::State::apply_user_defaults(ModelEntry& entry, std::vector<Problem>
   override_defaults(entry.defaults, std::move(*defaults));
 }
 
-void Catalog::State::ask_for_tool_use(ModelEntry& entry) {
-  if (!options.trained_for_tool_use || entry.trained_for_tool_use || entry.type == ModelType::kEmbedding) return;
+void Catalog::State::ask_for_template_facts(ModelEntry& entry) {
+  if (!options.template_facts || entry.type == ModelType::kEmbedding) return;
   // The answer belongs to the template; a file with the same template has the same one.
-  auto& [text, answer] = tool_use[entry.path.string()];
+  auto& [text, answer] = facts_of_templates[entry.path.string()];
   std::string asked = entry.defaults.manual_prompt ? std::string() : entry.chat_template;
   for (const auto& [name, named] : entry.named_templates)
     asked.append("\0", 1).append(name).append("\0", 1).append(named);
   if (asked.empty()) {
-    answer = false;
+    answer = {};
   } else if (text != asked) {
-    answer = options.trained_for_tool_use(entry);
+    answer = options.template_facts(entry);
   }
   text = std::move(asked);
-  entry.trained_for_tool_use = answer;
+  if (!entry.trained_for_tool_use) entry.trained_for_tool_use = answer.trained_for_tool_use;
+  entry.reasoning = answer.reasoning;
+  apply_reasoning_defaults(entry);
 }
 
 std::shared_ptr<const CatalogSnapshot> Catalog::State::build(std::vector<Problem> problems) {
@@ -163,10 +179,10 @@ std::shared_ptr<const CatalogSnapshot> Catalog::State::build(std::vector<Problem
   std::set<std::string> paths;
   for (ModelEntry& entry : assembly.entries) {
     apply_user_defaults(entry, problems);
-    ask_for_tool_use(entry);
+    ask_for_template_facts(entry);
     paths.insert(entry.path.string());
   }
-  std::erase_if(tool_use, [&](const auto& known) { return !paths.contains(known.first); });
+  std::erase_if(facts_of_templates, [&](const auto& known) { return !paths.contains(known.first); });
   facts.drop_unused();
   if (const std::string trouble = facts.save(); !trouble.empty()) {
     problems.push_back({Problem::Kind::kWarning, options.cache_file, trouble});

@@ -56,8 +56,8 @@ struct CatalogOptions {
   files::Path selection_file;  // the user's choice of variants; empty: not kept
   // The user's defaults for model files, PUBLISHER/MODEL/FILE.gguf.json (defaults.h); empty: there are none.
   files::Path user_defaults_folder;
-  // Whether the model's template knows tools; called once for each file while it is unchanged, inside refresh().
-  std::function<bool(const ModelEntry& model)> trained_for_tool_use;
+  // What the model's template shows; called once for each file while it is unchanged, inside refresh().
+  std::function<TemplateFacts(const ModelEntry& model)> template_facts;
   files::FileSystem* system = &files::FileSystem::real();
 };
 

@@ -34,6 +34,19 @@ struct Quantization {
   double measured_bits = 0;  // tensor bytes over parameters
 };
 
+// What a request may ask of a model's reasoning: of "off", "on", "low", "medium", "high".
+struct ReasoningOptions {
+  std::vector<std::string> allowed;  // not empty
+  std::string standard;              // one of them: what the model does unasked
+  friend bool operator==(const ReasoningOptions&, const ReasoningOptions&) = default;
+};
+
+// What a chat template says of its model.
+struct TemplateFacts {
+  bool trained_for_tool_use = false;
+  std::optional<ReasoningOptions> reasoning;
+};
+
 struct ModelEntry {
   // "qwen2.5-7b-instruct", "publisher/model", "text-embedding-…": names the selected variant.
   std::string key;
@@ -61,9 +74,10 @@ struct ModelEntry {
   bool causal = true;                    // false: every token sees all others, and there is no cache to keep
   bool bundled = false;                  // came with the program
   bool vision = false;                   // has a projector that sees images
-  // What CatalogOptions::trained_for_tool_use found, or model.yaml says; nothing where neither does.
+  // What CatalogOptions::template_facts found, or model.yaml says; nothing where neither does.
   std::optional<bool> trained_for_tool_use;
-  std::int64_t modified_seconds = 0;  // of the first file, since 1970
+  std::optional<ReasoningOptions> reasoning;  // nothing: the model does not reason
+  std::int64_t modified_seconds = 0;          // of the first file, since 1970
 
   std::filesystem::path path;    // what an engine loads: the file, or the first part
   std::vector<ModelFile> parts;  // in order; one where the file is whole

@@ -379,10 +379,21 @@ Result<prompt::ChatTemplate> compile_chat_template(const models::ModelEntry& ent
   return prompt::ChatTemplate::compile(std::move(source), special_tokens(entry));
 }
 
-bool trained_for_tool_use(const models::ModelEntry& entry) {
-  if (entry.type == models::ModelType::kEmbedding || entry.chat_template.empty()) return false;
-  const auto compiled = compile_chat_template(entry, TemplateUse::kTools);
-  return compiled && compiled->capabilities().native_tool_format != nullptr;
+models::TemplateFacts template_facts(const models::ModelEntry& entry) {
+  models::TemplateFacts facts;
+  if (entry.type == models::ModelType::kEmbedding || entry.chat_template.empty()) return facts;
+  auto compiled = compile_chat_template(entry, TemplateUse::kChat);
+  if (compiled) {
+    prompt::ReasoningChoices choices = prompt::reasoning_choices(compiled->capabilities());
+    if (!choices.allowed.empty()) {
+      facts.reasoning = models::ReasoningOptions{std::move(choices.allowed), std::move(choices.standard)};
+    }
+  }
+  if (template_source(entry, TemplateUse::kTools) != template_source(entry, TemplateUse::kChat)) {
+    compiled = compile_chat_template(entry, TemplateUse::kTools);
+  }
+  facts.trained_for_tool_use = compiled && compiled->capabilities().native_tool_format != nullptr;
+  return facts;
 }
 
 Result<std::shared_ptr<const prompt::ChatTemplate>> ModelService::chat_template(const models::ModelEntry& entry,

@@ -90,9 +90,9 @@ struct LoadObserver {
 // Some models ship a second template, named tool_use, for requests with tools (Hermes, Command R).
 enum class TemplateUse { kChat, kTools };
 
-// Whether the model's own chat template takes tools: what the catalog asks once for each file
-// (models::CatalogOptions::trained_for_tool_use). Any thread.
-bool trained_for_tool_use(const models::ModelEntry& entry);
+// Whether the model's own chat template takes tools, and what can be asked of its reasoning: what the catalog asks once for
+// each file (models::CatalogOptions::template_facts). Any thread.
+models::TemplateFacts template_facts(const models::ModelEntry& entry);
 
 // The template that a model's prompts are made with: the user's, else model.yaml's (either may be a manual one), else the
 // file's own, else ChatML. Costs some milliseconds; ModelService::chat_template remembers what it gave. Any thread.

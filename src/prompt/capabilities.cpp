@@ -245,19 +245,28 @@ class Prober {
       result_.reasoning_member = member;
       break;
     }
+    const auto unasked = render({user()});
     for (const char* variable : {"enable_thinking", "thinking"}) {
       Options on, off;
       on.extra.set(variable, true);
       off.extra.set(variable, false);
-      if (render({user()}, on) == render({user()}, off)) continue;
+      const auto without = render({user()}, off);
+      if (render({user()}, on) == without) continue;
       result_.thinking_variable = variable;
+      result_.thinks_by_default = unasked != without;
       break;
     }
-    Options low, high;
-    low.extra.set("reasoning_effort", "low");
-    high.extra.set("reasoning_effort", "high");
-    result_.supports_effort = render({user()}, low) != render({user()}, high);
-    find_markers(*render({user()}));
+    const auto with_effort = [&](const char* level) {
+      Options options;
+      options.extra.set("reasoning_effort", level);
+      return render({user()}, options);
+    };
+    const auto low = with_effort("low");
+    const auto high = with_effort("high");
+    result_.supports_effort = low != high;
+    if (result_.supports_effort && unasked == low) result_.default_effort = "low";
+    if (result_.supports_effort && unasked == high) result_.default_effort = "high";
+    find_markers(*unasked);
   }
 
   // The markers that the prompt opens, or else the first that the template speaks of.
@@ -283,6 +292,22 @@ class Prober {
 };
 
 }  // namespace
+
+ReasoningChoices reasoning_choices(const TemplateCapabilities& capabilities) {
+  ReasoningChoices choices;
+  const bool can_be_off = !capabilities.thinking_variable.empty();
+  if (can_be_off) choices.allowed.emplace_back("off");
+  if (capabilities.supports_effort) {
+    choices.allowed.insert(choices.allowed.end(), {"low", "medium", "high"});
+  } else if (can_be_off || !capabilities.reasoning_start.empty()) {
+    choices.allowed.emplace_back("on");
+  }
+  if (choices.allowed.empty()) return choices;
+  choices.standard = can_be_off && !capabilities.thinks_by_default ? "off"
+                     : capabilities.supports_effort                ? capabilities.default_effort
+                                                                   : "on";
+  return choices;
+}
 
 TemplateCapabilities probe(const jinja::Template& chat_template, const SpecialTokens& special) {
   return Prober(chat_template, special).run();

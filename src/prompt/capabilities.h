@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "prompt/tools/tool_format.h"
 
@@ -45,7 +46,9 @@ struct TemplateCapabilities {
   // "reasoning"; empty where the template has no use for earlier reasoning.
   std::string reasoning_member;
   std::string thinking_variable;               // "enable_thinking" or "thinking", where it changes what is rendered
+  bool thinks_by_default = true;               // what that variable is taken for where it is not given
   bool supports_effort = false;                // `reasoning_effort` changes what is rendered
+  std::string default_effort = "medium";       // what it is taken for where it is not given
   bool opens_reasoning = false;                // the prompt for the answer ends inside a reasoning section
   std::string reasoning_start, reasoning_end;  // the markers of that section, where the template shows them
 
@@ -56,6 +59,13 @@ struct TemplateCapabilities {
     return native_tool_format != nullptr ? *native_tool_format : default_tool_format();
   }
 };
+
+// What a request may ask of a model's reasoning, in the words of the API: "off", "on", "low", "medium", "high".
+struct ReasoningChoices {
+  std::vector<std::string> allowed;  // empty: the model does not reason
+  std::string standard;              // what it does unasked
+};
+ReasoningChoices reasoning_choices(const TemplateCapabilities& capabilities);
 
 TemplateCapabilities probe(const jinja::Template& chat_template, const SpecialTokens& special);
 

@@ -375,18 +375,39 @@ TEST(Catalog, AMalformedModelYamlIsAProblemAndNotAFailure) {
   EXPECT_THAT(reasons(*snapshot), ElementsAre(HasSubstr("model.yaml: not YAML")));
 }
 
-TEST(Catalog, AsksForToolUseOnceForEachTemplate) {
+TEST(Catalog, ModelYamlDecidesWhetherAModelReasonsUnasked) {
+  const Home home;
+  home.add("p/m/m.gguf", llama_model().build());
+  home.add("p/m/model.yaml", "config: { operation: { enable_thinking: false } }");
+  home.add("p/n/n.gguf", llama_model().build());
+  home.add("p/n/model.yaml",
+           "config: { operation: { reasoning.parsing: { enabled: true, startString: <a>, endString: <b> } } }");
+  CatalogOptions options = home.options();
+  options.template_facts = [&](const ModelEntry& model) {
+    TemplateFacts facts;
+    if (model.key == "m") facts.reasoning = ReasoningOptions{{"off", "low", "medium", "high"}, "medium"};
+    return facts;
+  };
+  Catalog catalog(options);
+  const auto snapshot = catalog.refresh();
+  EXPECT_EQ(snapshot->resolve("m").value()->reasoning->standard, "off");
+  EXPECT_EQ(snapshot->resolve("n").value()->reasoning, (ReasoningOptions{{"on"}, "on"}));
+}
+
+TEST(Catalog, AsksForTemplateFactsOnceForEachTemplate) {
   const Home home;
   home.add("p/m/m.gguf", llama_model().build());
   home.add("p/e/e.gguf", bert_model().build());
   int asked = 0;
   CatalogOptions options = home.options();
-  options.trained_for_tool_use = [&](const ModelEntry& model) {
+  options.template_facts = [&](const ModelEntry& model) {
     ++asked;
-    return model.chat_template == "{{ messages }}";
+    return TemplateFacts{model.chat_template == "{{ messages }}", ReasoningOptions{{"off", "on"}, "on"}};
   };
   Catalog catalog(options);
-  EXPECT_EQ(catalog.refresh()->resolve("m").value()->trained_for_tool_use, true);
+  const auto model = catalog.refresh()->resolve("m").value();
+  EXPECT_EQ(model->trained_for_tool_use, true);
+  EXPECT_EQ(model->reasoning, (ReasoningOptions{{"off", "on"}, "on"}));
   home.add("p/new/new.gguf", llama_model().build());
   catalog.refresh();
   EXPECT_EQ(asked, 2);

@@ -230,6 +230,25 @@ TEST(Chat, ReasoningGoesWhereTheTemplateTakesIt) {
             "<s><|user|>a<|end|><|assistant|>b<|end|><|user|>c<|end|><|assistant|>");
 }
 
+TEST(Chat, WhatCanBeAskedOfReasoningFollowsFromTheTemplate) {
+  const auto choices = [](const std::string& end) {
+    const ChatTemplate chat = compiled("{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}" + end);
+    const ReasoningChoices found = reasoning_choices(chat.capabilities());
+    std::string text = found.standard + ":";
+    for (const std::string& option : found.allowed) text += " " + option;
+    return text;
+  };
+  EXPECT_EQ(choices("<assistant>"), ":");
+  EXPECT_EQ(choices("<assistant><think>\n"), "on: on");
+  EXPECT_EQ(choices("{% if enable_thinking is defined and not enable_thinking %}<think></think>{% endif %}"),
+            "on: off on");
+  EXPECT_EQ(choices("{% if thinking %}<think>{% else %}</think>{% endif %}"), "off: off on");
+  EXPECT_EQ(choices("{% set effort = reasoning_effort or 'medium' %}effort {{ effort }}"), "medium: low medium high");
+  EXPECT_EQ(choices("effort {{ reasoning_effort or 'high' }}"), "high: low medium high");
+  EXPECT_EQ(choices("{{ reasoning_effort or 'low' }}{% if enable_thinking is true %}<think>{% endif %}"),
+            "off: off low medium high");
+}
+
 TEST(Chat, VariablesOfTheRequestReachTheTemplateButReplaceNothing) {
   RenderRequest request;
   request.messages = {message("user", "a")};

@@ -79,8 +79,15 @@ json::Value model_json(const predict::ModelDescription& model) {
   object.append("max_context_length", entry.max_context_length);
   object.append("format", "gguf");
   if (is_llm) {
-    object.append("capabilities", json::Object{{"vision", entry.vision},
-                                               {"trained_for_tool_use", entry.trained_for_tool_use.value_or(false)}});
+    json::Object capabilities{{"vision", entry.vision},
+                              {"trained_for_tool_use", entry.trained_for_tool_use.value_or(false)}};
+    if (entry.reasoning) {
+      json::Array allowed;
+      for (const std::string& option : entry.reasoning->allowed) allowed.emplace_back(option);
+      capabilities.append(
+          "reasoning", json::Object{{"allowed_options", std::move(allowed)}, {"default", entry.reasoning->standard}});
+    }
+    object.append("capabilities", std::move(capabilities));
     object.append("description", text_or_null(entry.description));
   }
   if (!entry.variants.empty()) {
