@@ -267,6 +267,9 @@ bool Parser::set_operation(std::string_view name, const Value& value) {
   if (name == "context_overflow_policy") {
     return word_of(value, {"stopAtLimit", "truncateMiddle", "rollingWindow"}, to.context_overflow_policy);
   }
+  if (name == "tool_naming") {
+    return word_of(value, {"passThrough", "removeSpecial", "snakeCase", "camelCase"}, to.tool_naming);
+  }
   if (name == "enable_thinking" || name == "reasoning.enable_thinking") return truth(value, to.enable_thinking);
   if (name == "reasoning_budget" || name == "reasoning.budget_tokens") {
     return integer(value, {0, 1e9}, to.reasoning_budget);
@@ -280,9 +283,8 @@ bool Parser::set_operation(std::string_view name, const Value& value) {
     return true;
   }
   // Settings that belong to a request or a client, and say nothing of the model.
-  constexpr std::array<std::string_view, 8> kElsewhere = {
-      "tools",     "tool_choice",     "tool_naming", "structured",
-      "log_probs", "context_prefill", "cpu_threads", "tool_call_stop_strings"};
+  constexpr std::array<std::string_view, 7> kElsewhere = {
+      "tools", "tool_choice", "structured", "log_probs", "context_prefill", "cpu_threads", "tool_call_stop_strings"};
   return std::find(kElsewhere.begin(), kElsewhere.end(), name) != kElsewhere.end();
 }
 
@@ -460,6 +462,7 @@ void override_sampling(SamplingDefaults& to, SamplingDefaults&& from) {
   take(to.stop_strings, std::move(from.stop_strings));
   take(to.system_prompt, std::move(from.system_prompt));
   take(to.context_overflow_policy, std::move(from.context_overflow_policy));
+  take(to.tool_naming, std::move(from.tool_naming));
   take(to.enable_thinking, std::move(from.enable_thinking));
   take(to.reasoning_budget, std::move(from.reasoning_budget));
   take(to.reasoning_parsing, std::move(from.reasoning_parsing));

@@ -45,6 +45,7 @@ struct SamplingDefaults {
   std::optional<std::vector<std::string>> stop_strings;
   std::optional<std::string> system_prompt;
   std::optional<std::string> context_overflow_policy;  // stopAtLimit, truncateMiddle, rollingWindow
+  std::optional<std::string> tool_naming;              // passThrough, removeSpecial, snakeCase, camelCase
   std::optional<bool> enable_thinking;
   std::optional<std::int64_t> reasoning_budget;  // tokens
   std::optional<bool> reasoning_parsing;         // false: reasoning is left in the message

@@ -97,7 +97,8 @@ ChatPrompt chat_prompt(const ChatRequest& request, const prompt::TemplateCapabil
     output.reasoning_end.clear();
   }
 
-  chat.answer.names = prompt::ToolNames(request.tool_use.tools, prompt::ToolNameStyle::kRemoveSpecial);
+  const auto naming = prompt::tool_name_style(defaults.tool_naming.value_or("removeSpecial"));
+  chat.answer.names = prompt::ToolNames(request.tool_use.tools, naming.value_or(prompt::ToolNameStyle::kRemoveSpecial));
   chat.answer.names.show(conversation.messages);
   add_tools(request.tool_use, capabilities, chat);
   return chat;

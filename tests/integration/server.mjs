@@ -33,17 +33,19 @@ export function scriptedResources() {
 }
 
 // A models folder with one model, "scripted", that plays the script; with a chat template of the test's own.
-export function scriptedModels(script, { template } = {}) {
+// `operation` are settings as in model.yaml's config.operation.
+export function scriptedModels(script, { template, operation } = {}) {
   const folder = temporaryFolder('models');
   const model = path.join(folder, 'tests/scripted');
   fs.mkdirSync(model, { recursive: true });
   fs.copyFileSync(path.join(models, 'atelier/tiny-llama-GGUF/tiny-llama-F32.gguf'), path.join(model, 'scripted.gguf'));
   fs.writeFileSync(path.join(model, 'scripted.script.json'), JSON.stringify(script));
+  const config = {};
   if (template !== undefined) {
-    const value = { type: 'jinja', jinjaPromptTemplate: { template } };
-    fs.writeFileSync(path.join(model, 'model.yaml'),
-      JSON.stringify({ config: { load: { fields: [{ key: 'llm.load.promptTemplate', value }] } } }));
+    config.load = { fields: [{ key: 'llm.load.promptTemplate', value: { type: 'jinja', jinjaPromptTemplate: { template } } }] };
   }
+  if (operation !== undefined) config.operation = operation;
+  if (Object.keys(config).length > 0) fs.writeFileSync(path.join(model, 'model.yaml'), JSON.stringify({ config }));
   return folder;
 }
 

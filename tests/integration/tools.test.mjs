@@ -157,6 +157,26 @@ describe('the prompt', () => {
     assert.match(text, /"\$defs": \{"X": \{"enum": \[1\]\}\}/);
   });
 
+  test('shows names in the style that the model is set to', async () => {
+    const named = [{ type: 'function', function: { name: 'get-the time' } }];
+    for (const [style, shown] of [['passThrough', 'get-the time'], ['removeSpecial', 'get_the_time'], ['snakeCase', 'get_the_time'], ['camelCase', 'getTheTime']]) {
+      const play = { generate: [
+        { when: 'SHOW REQUEST', steps: [{ echo: 'prompt' }] },
+        { steps: letters(call(shown, '{}')) },
+      ] };
+      const home = makeHome({ modelsFolder: scriptedModels(play, { template, operation: { tool_naming: style } }) });
+      const other = await Server.start({ home, resources: scriptedResources() });
+      try {
+        const send = async (content) => (await (await other.post('/v1/chat/completions',
+          { model: 'scripted', messages: [{ role: 'user', content }], tools: named })).json()).choices[0].message;
+        assert.ok((await send('SHOW REQUEST')).content.includes(`"name": "${shown}"`), style);
+        assert.equal((await send('Go')).tool_calls[0].function.name, 'get-the time', style);
+      } finally {
+        await other.stop();
+      }
+    }
+  });
+
   test('shows none under tool_choice none', async () => {
     assert.doesNotMatch(await prompt({ tool_choice: 'none' }), /get_weather/);
   });
@@ -223,6 +243,25 @@ describe('reasoning', () => {
     const answer = await streamed('THINK');
     assert.equal(answer.reasoning, 'Two and two.');
     assert.equal(answer.content, 'Four.');
+  });
+
+  test('is described among the capabilities of the model', async () => {
+    const capabilities = async (from) => (await from.json('/api/v1/models')).models.find((model) => model.key === 'scripted').capabilities;
+    assert.deepEqual((await capabilities(server)).reasoning, { allowed_options: ['off', 'on'], default: 'on' });
+    const plain = '{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}';
+    const levels = `{{ "effort " ~ (reasoning_effort or "low") }}${plain}`;
+    for (const [options, expected] of [
+      [{ template: plain }, undefined],
+      [{ template: levels }, { allowed_options: ['low', 'medium', 'high'], default: 'low' }],
+      [{ template, operation: { enable_thinking: false } }, { allowed_options: ['off', 'on'], default: 'off' }],
+    ]) {
+      const other = await Server.start({ home: makeHome({ modelsFolder: scriptedModels(script, options) }), resources: scriptedResources() });
+      try {
+        assert.deepEqual((await capabilities(other)).reasoning, expected);
+      } finally {
+        await other.stop();
+      }
+    }
   });
 
   test('stays in the content where the setting says so', async () => {

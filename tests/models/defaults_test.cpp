@@ -77,6 +77,17 @@ config:
   EXPECT_THAT(defaults.warnings, IsEmpty());
 }
 
+TEST(ModelYaml, ToolNamesHaveAStyle) {
+  EXPECT_EQ(parsed("config: { operation: { tool_naming: camelCase } }").sampling.tool_naming, "camelCase");
+  const ModelDefaults fields =
+      parsed("config: { operation: { fields: [ { key: llm.prediction.toolNaming, value: snakeCase } ] } }");
+  EXPECT_EQ(fields.sampling.tool_naming, "snakeCase");
+  EXPECT_THAT(fields.warnings, IsEmpty());
+  const ModelDefaults wrong = parsed("config: { operation: { toolNaming: kebab } }");
+  EXPECT_EQ(wrong.sampling.tool_naming, std::nullopt);
+  EXPECT_THAT(wrong.warnings, ElementsAre(HasSubstr("'toolNaming'")));
+}
+
 TEST(ModelYaml, ReadsPlainMembers) {
   const ModelDefaults defaults = parsed(R"(
 displayName: A Model

@@ -208,6 +208,11 @@ TEST(ToolNames, AreShownPlainAndGivenBack) {
   EXPECT_THAT(json::dump(names.shown_definitions(tools)), HasSubstr("get_weather_2"));
   EXPECT_EQ(styled_tool_name("getHTTPStatus-code2", ToolNameStyle::kSnakeCase), "get_http_status_code2");
   EXPECT_EQ(styled_tool_name("get_http status", ToolNameStyle::kCamelCase), "getHttpStatus");
+  EXPECT_EQ(tool_name_style("passThrough"), ToolNameStyle::kPassThrough);
+  EXPECT_EQ(tool_name_style("removeSpecial"), ToolNameStyle::kRemoveSpecial);
+  EXPECT_EQ(tool_name_style("snakeCase"), ToolNameStyle::kSnakeCase);
+  EXPECT_EQ(tool_name_style("camelCase"), ToolNameStyle::kCamelCase);
+  EXPECT_EQ(tool_name_style("kebab-case"), std::nullopt);
 }
 
 }  // namespace

@@ -76,6 +76,14 @@ std::string styled_tool_name(std::string_view name, ToolNameStyle style) {
   return result.empty() ? "_" : result;
 }
 
+std::optional<ToolNameStyle> tool_name_style(std::string_view word) {
+  if (word == "passThrough") return ToolNameStyle::kPassThrough;
+  if (word == "removeSpecial") return ToolNameStyle::kRemoveSpecial;
+  if (word == "snakeCase") return ToolNameStyle::kSnakeCase;
+  if (word == "camelCase") return ToolNameStyle::kCamelCase;
+  return std::nullopt;
+}
+
 ToolNames::ToolNames(const json::Array& tools, ToolNameStyle style) : style_(style) {
   const auto taken = [&](const std::string& shown) {
     return std::ranges::any_of(names_, [&](const auto& pair) { return pair.second == shown; });

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,9 @@ enum class ToolNameStyle : std::uint8_t {
   kSnakeCase,      // getWeather, Get-Weather: get_weather
   kCamelCase,      // get_weather, Get-Weather: getWeather
 };
+
+// "passThrough", "removeSpecial", "snakeCase", "camelCase"; nothing for other words.
+std::optional<ToolNameStyle> tool_name_style(std::string_view word);
 
 class ToolNames {
  public:
