@@ -33,7 +33,7 @@ const asked = await client.chat.completions.create({ model, messages, tools });
 const call = asked.choices[0].message.tool_calls?.[0];
 if (!call) {
   console.log(`The model called no tool; it said: ${asked.choices[0].message.content}`);
-  process.exit(1);
+  process.exit();
 }
 console.log(`${call.function.name}(${call.function.arguments})`);
 

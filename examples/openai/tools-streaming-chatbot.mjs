@@ -7,6 +7,7 @@ import OpenAI from 'openai';
 
 const client = new OpenAI({ baseURL: process.env.OPENAI_BASE_URL ?? 'http://localhost:1234/v1', apiKey: 'any' });
 const model = process.argv[2] ?? 'atelier/starter';
+const maxRounds = 8; // of calls for one question: small models like to call again and again
 const tools = [{
   type: 'function',
   function: { name: 'get_current_time', description: 'Get the current time.', parameters: { type: 'object', properties: {} } },
@@ -38,7 +39,7 @@ for await (const line of readline.createInterface({ input: process.stdin })) {
   messages.push({ role: 'user', content: line });
   let message = await answer(messages);
   messages.push(message);
-  while (message.tool_calls) {
+  for (let round = 0; message.tool_calls && round < maxRounds; ++round) {
     for (const call of message.tool_calls) {
       console.log(`[${call.function.name}(${call.function.arguments})]`);
       messages.push({ role: 'tool', tool_call_id: call.id, content: new Date().toISOString() });
