@@ -139,6 +139,8 @@ runtime::InstancesConfig instances_config(const paths::Home& home, const Setting
   config.runtime = std::move(engine_runtime);
   config.log_folder = home.server_logs();
   config.max_queue = settings.max_queue;
+  config.kv_cache_root = home.kv_cache();
+  config.kv_cache_disk_bytes = settings.kv_cache_disk_mib << 20;
   config.jit_single = settings.jit_single;
   return config;
 }

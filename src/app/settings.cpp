@@ -8,6 +8,7 @@
 namespace atelier::app {
 namespace {
 
+constexpr std::int64_t kMostCacheMib = std::int64_t{1} << 30;
 constexpr std::uint64_t kMaxSettingsBytes = 1024 * 1024;
 
 std::filesystem::path listener_file(const paths::Home& home) { return home.internal() / "http-server-config.json"; }
@@ -109,6 +110,9 @@ Result<Settings> Settings::read(const paths::Home& home) {
   reader.boolean("separate_reasoning", settings.models.separate_reasoning);
   if (const auto ttl = reader.integer("jit_ttl_seconds", 1)) settings.models.jit_ttl = std::chrono::seconds(*ttl);
   if (const auto queue = reader.integer("max_queue", 1)) settings.max_queue = static_cast<std::uint32_t>(*queue);
+  if (const auto mib = reader.integer("kv_cache_disk_mib", 0)) {
+    settings.kv_cache_disk_mib = static_cast<std::uint64_t>(std::min(*mib, kMostCacheMib));
+  }
   if (const auto name = reader.string("guardrails")) {
     const auto level = guardrails_from(*name);
     if (level)

@@ -3,6 +3,7 @@
 #include <llama.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/invariant.h"
 
@@ -15,7 +16,8 @@ constexpr std::size_t kEvictAtOnce = 64;
 
 }  // namespace
 
-CellCache::CellCache(llama_memory_i* memory, const Limits& limits) : memory_(memory), limits_(limits) {
+CellCache::CellCache(llama_context* context, const Limits& limits)
+    : context_(context), memory_(llama_get_memory(context)), limits_(limits) {
   if (limits_.kept_sequences == 0) limits_.reuse = Reuse::kOff;
 }
 
@@ -87,6 +89,44 @@ void CellCache::close(SequenceId id, Leave leave) {
 
 void CellCache::set_aside(SequenceId id, bool aside) {
   tree_.set_holder(id, aside ? PrefixTree::Holder::kKept : PrefixTree::Holder::kRunning);
+}
+
+// ---------------------------------------------------------------- pieces
+
+bool CellCache::can_move_pieces() const {
+  return limits_.spare_sequence && limits_.reuse == Reuse::kAnywhere && limits_.window == 0;
+}
+
+SequenceId CellCache::spare() const {
+  return static_cast<SequenceId>(limits_.running_sequences + limits_.kept_sequences);
+}
+
+std::vector<std::uint8_t> CellCache::save(std::span<const std::int32_t> tokens, std::size_t from) {
+  ENGINE_INVARIANT(can_move_pieces() && from < tokens.size());
+  const PrefixTree::Match match = tree_.longest(tokens);
+  if (match.length < tokens.size()) return {};
+  llama_memory_seq_cp(memory_, match.sequence, spare(), static_cast<llama_pos>(from),
+                      static_cast<llama_pos>(tokens.size()));
+  std::vector<std::uint8_t> state(llama_state_seq_get_size(context_, spare()));
+  state.resize(llama_state_seq_get_data(context_, state.data(), state.size(), spare()));
+  llama_memory_seq_rm(memory_, spare(), -1, -1);
+  return state;
+}
+
+bool CellCache::restore(SequenceId id, std::span<const std::int32_t> tokens, std::size_t from,
+                        std::span<const std::uint8_t> state) {
+  const std::size_t has = tree_.length(id);
+  ENGINE_INVARIANT(can_move_pieces() && from <= has && has < tokens.size() && free_cells() >= tokens.size() - from);
+  const std::size_t taken = llama_state_seq_set_data(context_, state.data(), state.size(), spare());
+  const bool fits = taken == state.size() &&
+                    llama_memory_seq_pos_min(memory_, spare()) == static_cast<llama_pos>(from) &&
+                    llama_memory_seq_pos_max(memory_, spare()) == static_cast<llama_pos>(tokens.size()) - 1;
+  if (fits) {
+    llama_memory_seq_cp(memory_, spare(), id, static_cast<llama_pos>(has), static_cast<llama_pos>(tokens.size()));
+    tree_.extend(id, tokens.subspan(has));
+  }
+  llama_memory_seq_rm(memory_, spare(), -1, -1);
+  return fits;
 }
 
 // ---------------------------------------------------------------- kept sequences

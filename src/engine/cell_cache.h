@@ -28,6 +28,7 @@
 
 #include "engine/prefix_tree.h"
 
+struct llama_context;
 struct llama_memory_i;
 
 namespace atelier::engine {
@@ -41,7 +42,8 @@ class CellCache {
     std::size_t running_sequences = 0;
     std::size_t kept_sequences = 0;
     Reuse reuse = Reuse::kAnywhere;
-    std::size_t window = 0;  // tokens of a sliding window; 0: none
+    std::size_t window = 0;       // tokens of a sliding window; 0: none
+    bool spare_sequence = false;  // there is one more id behind the kept ones, for save() and restore()
   };
   enum class Leave { kForReuse, kNothing };
   struct Counters {
@@ -50,8 +52,8 @@ class CellCache {
     std::uint64_t unusable_tokens = 0;
   };
 
-  // The memory outlives the cache and is empty.
-  CellCache(llama_memory_i* memory, const Limits& limits);
+  // The context outlives the cache, and its memory is empty.
+  CellCache(llama_context* context, const Limits& limits);
 
   // A running sequence without cells; its id is the number of those that ran before. Needs a free place.
   SequenceId open();
@@ -64,6 +66,16 @@ class CellCache {
   void computed(SequenceId id, std::span<const std::int32_t> tokens);
   // The library has computed more for it than computed() was told; that is taken back.
   void take_back(SequenceId id);
+  // Pieces of sequences leave the cells and come back (kv_block_store.h), where they can be taken apart: plain
+  // attention, and a spare sequence.
+  bool can_move_pieces() const;
+  // The state of the tokens from `from` on to the end of `tokens`, whichever sequence has them; empty where none has.
+  std::vector<std::uint8_t> save(std::span<const std::int32_t> tokens, std::size_t from);
+  // The running sequence, which ends between `from` and the end of `tokens`, gets the rest of them from such a state.
+  // The state's cells must be free. False, and nothing has changed, where the library does not take it.
+  bool restore(SequenceId id, std::span<const std::int32_t> tokens, std::size_t from,
+               std::span<const std::uint8_t> state);
+
   // The sequence is over. The last running one gets its id.
   void close(SequenceId id, Leave leave);
 
@@ -96,6 +108,9 @@ class CellCache {
   void take_over_shared_cells(SequenceId id, const PrefixTree::Match& match);
   bool has_window_before(std::size_t length, SequenceId id) const;
 
+  SequenceId spare() const;
+
+  llama_context* context_;
   llama_memory_i* memory_;
   Limits limits_;
   PrefixTree tree_;

@@ -171,8 +171,33 @@ void Engine::restrict_to(const wire::Load& load) {
     const bool on_gpu = !load.config().has_gpu_layers() || load.config().gpu_layers() != 0;
     plan.gpu = plan.gpu || (on_gpu && (type == GGML_BACKEND_DEVICE_TYPE_GPU || type == GGML_BACKEND_DEVICE_TYPE_IGPU));
   }
+  // Landlock names folders that are there.
+  if (!load.kv_cache_folder().empty() && KvBlockStore::make_folder(load.kv_cache_folder())) {
+    plan.writable.push_back(std::filesystem::path(load.kv_cache_folder()).parent_path().string());
+  }
   const SandboxReport report = enter_sandbox(plan);
   send_log(report.complete() ? LibraryLogLevel::kInfo : LibraryLogLevel::kWarn, report.describe());
+}
+
+std::unique_ptr<KvBlockStore> Engine::block_store(const wire::Load& load) {
+  wire::LoadConfig applied;
+  wire::ModelInfo info;
+  model_->describe(applied, info);
+  if (!applied.prefix_cache()) return nullptr;
+  KvBlockStore::Options options;
+  options.memory_bytes = applied.kv_memory_bytes();
+  options.folder = load.kv_cache_folder();
+  options.disk_bytes = load.kv_cache_disk_bytes();
+  options.warn = [this](const std::string& text) { send_log(LibraryLogLevel::kWarn, text); };
+  const auto root = model_root_key(load, applied);
+  // Without a name for the model there is no telling what a file belongs to.
+  if (!root) {
+    options.warn(root.error().message + ". Prompts are not kept on disk");
+    return nullptr;
+  }
+  options.root = *root;
+  if (options.memory_bytes == 0 && (options.folder.empty() || options.disk_bytes == 0)) return nullptr;
+  return std::make_unique<KvBlockStore>(std::move(options));
 }
 
 void Engine::handle_load(const Message& message) {
@@ -214,7 +239,7 @@ void Engine::handle_load(const Message& message) {
     if (model_->for_embedding())
       embedder_ = std::make_unique<Embedder>(*model_, sink);
     else
-      scheduler_ = std::make_unique<Scheduler>(*model_, sink);
+      scheduler_ = std::make_unique<Scheduler>(*model_, sink, Scheduler::Seams{}, block_store((*message)->load()));
   }
   send(answer);
 }

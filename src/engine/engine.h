@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "engine/connection.h"
 #include "engine/embedder.h"
+#include "engine/kv_block_store.h"
 #include "engine/library_log.h"
 #include "engine/model.h"
 #include "engine/prediction.h"
@@ -64,6 +65,8 @@ class Engine {
   void handle_pause(std::uint64_t id, bool paused);
   void handle_info(std::uint64_t id);
   void shut_down();
+
+  std::unique_ptr<KvBlockStore> block_store(const wire::Load& load);
 
   // What a request of this kind needs of the model; answers with an error where it is not there.
   enum class Needs { kVocabulary, kGeneration, kEmbedding };

@@ -29,6 +29,7 @@ CellCache::Limits Model::cell_limits() const {
   limits.running_sequences = max_sequences_;
   limits.kept_sequences = kept_sequences_;
   limits.reuse = reuse_;
+  limits.spare_sequence = spare_sequence_;
   limits.window = static_cast<std::size_t>(std::max(0, llama_model_n_swa(model_.get())));
   return limits;
 }

@@ -97,6 +97,7 @@ class Model {
   std::uint32_t parallel_ = 0;
   std::uint32_t max_sequences_ = 0;
   std::uint32_t kept_sequences_ = 0;
+  bool spare_sequence_ = false;
   Reuse reuse_ = Reuse::kOff;
   bool can_take_back_ = false;
   std::uint32_t batch_size_ = 0;

@@ -25,6 +25,7 @@ constexpr std::uint32_t kMaxParallel = 128;
 constexpr std::uint32_t kDefaultBatch = 512;
 constexpr std::uint32_t kMaxBatch = 16384;
 constexpr std::uint32_t kMaxThreads = 512;
+constexpr std::uint64_t kDefaultKvMemoryBytes = std::uint64_t{1} << 30;
 constexpr std::uint32_t kDefaultTokenGapMs = 750;
 constexpr std::uint32_t kMaxTokenGapMs = 3'600'000;
 constexpr std::uint32_t kMaxContext = 1U << 26;
@@ -182,6 +183,9 @@ Result<void> ModelLoader::check_settings() {
   if (!config_.has_use_mmap()) config_.set_use_mmap(true);
   if (!config_.has_prefix_cache()) config_.set_prefix_cache(true);
   if (!config_.has_ngram_speculation()) config_.set_ngram_speculation(true);
+  if (!config_.has_kv_memory_bytes()) {
+    config_.set_kv_memory_bytes(std::min(kDefaultKvMemoryBytes, read_memory_info().available_bytes / 8));
+  }
   if (!config_.has_token_gap_ms()) config_.set_token_gap_ms(kDefaultTokenGapMs);
   out_->token_gap_ = std::chrono::milliseconds(config_.token_gap_ms());
   if (!config_.has_offload_kv_cache_to_gpu()) config_.set_offload_kv_cache_to_gpu(true);
@@ -368,10 +372,14 @@ void ModelLoader::choose_sequences() {
     // A batch has a place for each.
     const std::uint32_t most = std::min(kMaxSequences, config_.eval_batch_size()) - out_->max_sequences_;
     out_->kept_sequences_ = std::min(one_state_each ? parallel : kept, most);
+    // One id is for pieces of sequences on their way.
+    out_->spare_sequence_ = !one_state_each && out_->kept_sequences_ > 1;
+    if (out_->spare_sequence_) --out_->kept_sequences_;
     out_->reuse_ = one_state_each ? Reuse::kWhole : Reuse::kAnywhere;
   }
-  out_->max_outputs_ =
-      out_->max_sequences_ + std::max(load_.embedding() ? 0 : kPromptLogprobRows, out_->kept_sequences_);
+  // The library wants a row of logits for each sequence that there may be.
+  const std::uint32_t beside_running = out_->kept_sequences_ + (out_->spare_sequence_ ? 1 : 0);
+  out_->max_outputs_ = out_->max_sequences_ + std::max(load_.embedding() ? 0 : kPromptLogprobRows, beside_running);
 }
 
 Result<void> ModelLoader::plan() {
@@ -409,7 +417,7 @@ llama_context_params ModelLoader::context_params() const {
   params.n_ctx = config_.kv_cells();
   params.n_batch = config_.eval_batch_size();
   params.n_ubatch = config_.micro_batch_size();
-  params.n_seq_max = out_->max_sequences_ + out_->kept_sequences_;
+  params.n_seq_max = out_->max_sequences_ + out_->kept_sequences_ + (out_->spare_sequence_ ? 1 : 0);
   // Bounds the library's buffers for logits, which at 128k tokens of vocabulary are half a megabyte a row.
   params.n_outputs_max = load_.embedding() ? 0 : std::min(out_->max_outputs_, params.n_batch);
   params.n_threads = static_cast<std::int32_t>(config_.threads());

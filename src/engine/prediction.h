@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/answer_text.h"
+#include "engine/block_mover.h"
 #include "engine/draft_control.h"
 #include "engine/ngram_lookup.h"
 #include "engine/prefix_tree.h"
@@ -66,6 +67,7 @@ class Prediction {
   void lose_cells() {
     computed_ = 0;
     drafted_ = 0;
+    in_store = {};
   }
   // Prompt tokens that needed no work.
   std::size_t reused() const { return reused_; }
@@ -103,6 +105,7 @@ class Prediction {
   // The scheduler's own notes.
   SequenceId sequence = kNoSequence;
   bool paused = false;
+  BlockMover::Prompt in_store;    // what of it lies beside the cells
   std::size_t awaited = 0;        // tokens that another prediction is computing for both; 0: it waits for nobody
   std::uint64_t admitted_as = 0;  // a running number; the latest is preempted first
 

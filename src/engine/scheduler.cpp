@@ -23,6 +23,19 @@ constexpr std::size_t kGrowthRoom = 128;
 // costs a step or more.
 constexpr std::size_t kWorthWaiting = 32;
 
+Scheduler::Seams with_defaults(Scheduler::Seams seams) {
+  if (!seams.now) seams.now = [] { return Clock::now(); };
+  if (!seams.decode) {
+    seams.decode = [](llama_context* context, const llama_batch& batch) { return llama_decode(context, batch); };
+  }
+  return seams;
+}
+
+// How long parts of the KV cache may be read in a step that others wait for, and in one that nobody waits for but
+// those who want to cancel.
+constexpr std::chrono::milliseconds kRestoreBesideRunning{20};
+constexpr std::chrono::milliseconds kRestoreAlone{200};
+
 StepPacer::Limits pacing(const Model& model) {
   StepPacer::Limits limits;
   limits.most = model.batch_size();
@@ -45,18 +58,16 @@ void Scheduler::BatchDeleter::operator()(llama_batch* batch) const {
   delete batch;
 }
 
-Scheduler::Scheduler(Model& model, Send send, Seams seams)
+Scheduler::Scheduler(Model& model, Send send, Seams seams, std::unique_ptr<KvBlockStore> store)
     : model_(model),
       send_(std::move(send)),
-      seams_(std::move(seams)),
+      seams_(with_defaults(std::move(seams))),
       dry_(model.vocabulary().library_vocab()),
-      cells_(llama_get_memory(model.context()), model.cell_limits()),
+      cells_(model.context(), model.cell_limits()),
+      blocks_(cells_, std::move(store), seams_.now),
       pacer_(pacing(model)),
       batch_(new llama_batch(llama_batch_init(static_cast<std::int32_t>(model.batch_size()), 0, 1))) {
   ENGINE_INVARIANT(model_.context() != nullptr);
-  if (!seams_.now) seams_.now = [] { return Clock::now(); };
-  if (!seams_.decode)
-    seams_.decode = [](llama_context* context, const llama_batch& batch) { return llama_decode(context, batch); };
 }
 
 Scheduler::~Scheduler() = default;
@@ -239,6 +250,19 @@ void Scheduler::adopt(Prediction& prediction) {
   prompt_tokens_reused_ += prediction.reused() - reused_before;
 }
 
+// Takes up what lies beside the cells. False where there may be more of it when the deadline has come.
+bool Scheduler::restore(Prediction& prediction, Clock::time_point deadline) {
+  if (!prediction.may_adopt()) return true;
+  const std::size_t length =
+      blocks_.restore(prediction.sequence, prediction.computed(), prediction.tokens(), prediction.in_store, deadline);
+  if (length > prediction.computed()) {
+    const std::size_t reused_before = prediction.reused();
+    prediction.note_adopted(length);
+    prompt_tokens_reused_ += prediction.reused() - reused_before;
+  }
+  return prediction.in_store.exhausted;
+}
+
 // Its first work begins.
 void Scheduler::announce(Prediction& prediction) {
   if (prediction.has_started()) return;
@@ -253,7 +277,7 @@ void Scheduler::announce(Prediction& prediction) {
 
 bool Scheduler::has_work() const {
   const auto unpaused = [](const auto& p) { return !p->paused; };
-  return std::any_of(active_.begin(), active_.end(), unpaused) ||
+  return blocks_.has_saves() || std::any_of(active_.begin(), active_.end(), unpaused) ||
          std::any_of(waiting_.begin(), waiting_.end(), unpaused);
 }
 
@@ -261,7 +285,10 @@ void Scheduler::step() {
   admit();
   std::vector<Slice> slices = plan_step();
   make_room(slices);
-  if (slices.empty()) return;
+  if (slices.empty()) {
+    blocks_.save_one(false);
+    return;
+  }
   for (const Slice& slice : slices) announce(*slice.prediction);
   fill_batch(slices);
   const Clock::time_point begun = seams_.now();
@@ -277,10 +304,11 @@ void Scheduler::step() {
     return;
   }
   finish_step(slices);
+  blocks_.save_one(!active_.empty());
 }
 
 // Prompts that are to be computed in this step, first in line first: all but those that wait for another's part.
-std::vector<Prediction*> Scheduler::pending_prompts() {
+std::vector<Prediction*> Scheduler::pending_prompts(Clock::time_point restore_until) {
   std::vector<Prediction*> in_line;
   for (const auto& prediction : active_) {
     if (!prediction->paused && !prediction->is_decoding()) in_line.push_back(prediction.get());
@@ -301,7 +329,7 @@ std::vector<Prediction*> Scheduler::pending_prompts() {
     }
     // Behind a sliding window what is waited for would be gone at the end: it is followed step by step.
     if (prediction.awaited == 0 || cells_.window() > 0) adopt(prediction);
-    if (prediction.awaited == 0) prompts.push_back(&prediction);
+    if (prediction.awaited == 0 && restore(prediction, restore_until)) prompts.push_back(&prediction);
   }
   return prompts;
 }
@@ -343,7 +371,10 @@ std::vector<std::size_t> Scheduler::share_out(const std::vector<Prediction*>& pr
 }
 
 std::vector<Scheduler::Slice> Scheduler::plan_step() {
-  const std::vector<Prediction*> prompts = pending_prompts();
+  const bool beside_running =
+      std::any_of(active_.begin(), active_.end(), [](const auto& p) { return !p->paused && p->is_decoding(); });
+  const std::vector<Prediction*> prompts =
+      pending_prompts(seams_.now() + (beside_running ? kRestoreBesideRunning : kRestoreAlone));
   std::vector<Slice> slices;
   for (const auto& prediction : active_) {
     if (!prediction->paused && prediction->is_decoding()) slices.push_back({prediction.get(), 1});
@@ -537,6 +568,9 @@ void Scheduler::fail_step(const std::vector<Slice>& slices, std::int32_t result)
 std::unique_ptr<Prediction> Scheduler::release(Prediction& prediction, CellCache::Leave leave) {
   const auto place = static_cast<std::size_t>(prediction.sequence);
   ENGINE_INVARIANT(place < active_.size() && active_[place].get() == &prediction);
+  if (leave == CellCache::Leave::kForReuse) {
+    blocks_.sequence_ends(std::span(prediction.tokens()).first(prediction.computed()));
+  }
   cells_.close(prediction.sequence, leave);
   // The cache has given the last one's id to its place.
   std::unique_ptr<Prediction> taken = std::exchange(active_[place], std::move(active_.back()));
@@ -578,6 +612,13 @@ void Scheduler::fill_info(wire::InfoResult& info) const {
   info.set_cells_cached(cells_.used_cells() - cells_.held_cells());
   info.set_sequences_cached(static_cast<std::uint32_t>(cells_.kept()));
   info.set_cells_evicted(cells_.counters().evicted_cells);
+  info.set_prompt_tokens_from_memory(blocks_.counters().tokens_from_memory);
+  info.set_prompt_tokens_from_disk(blocks_.counters().tokens_from_disk);
+  if (blocks_.store() != nullptr) {
+    const KvBlockStore::Counters stored = blocks_.store()->counters();
+    info.set_kv_memory_bytes(stored.memory_bytes);
+    info.set_kv_disk_blocks(stored.disk_blocks);
+  }
   info.set_draft_tokens(draft_tokens_);
   info.set_draft_tokens_accepted(draft_tokens_accepted_);
   info.set_prompt_tokens_unusable(cells_.counters().unusable_tokens);

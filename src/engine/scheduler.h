@@ -8,6 +8,9 @@
 // ended. Where a prompt ahead of it in line is still computing a part that both begin with, it waits for that part
 // and takes it over: requests that come together compute what they share once.
 //
+// Beside the cells. What ended predictions leave is saved, between steps, to memory and to disk, and taken from there
+// when its cells are gone (block_mover.h).
+//
 // Speculation. In steps without prompts, a running prediction's next tokens may be guessed from its own text
 // (ngram_lookup.h), as many as pay (draft_control.h), and are computed in the same batch, a row each. Its sampler then
 // goes through the rows in order and stops where it chooses otherwise, so the answer is what it would have been; what
@@ -30,6 +33,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/block_mover.h"
 #include "engine/cell_cache.h"
 #include "engine/dry_penalty.h"
 #include "engine/model.h"
@@ -59,7 +63,8 @@ class Scheduler {
   };
 
   // The model has a context and outlives the scheduler. `send` must not block.
-  Scheduler(Model& model, Send send, Seams seams = {});
+  // Without a store nothing is kept beside the cells.
+  Scheduler(Model& model, Send send, Seams seams = {}, std::unique_ptr<KvBlockStore> store = nullptr);
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
@@ -80,6 +85,7 @@ class Scheduler {
 
   void fill_info(wire::InfoResult& info) const;
   const CellCache& cells() const { return cells_; }
+  const BlockMover& blocks() const { return blocks_; }
 
  private:
   using Predictions = std::vector<std::unique_ptr<Prediction>>;
@@ -103,11 +109,12 @@ class Scheduler {
   std::size_t in_flight_for(const Prediction& candidate) const;
   void start(std::unique_ptr<Prediction> prediction);
   void adopt(Prediction& prediction);
+  bool restore(Prediction& prediction, Clock::time_point deadline);
   void announce(Prediction& prediction);
   void set_paused(std::uint64_t id, bool paused);
 
   std::vector<Slice> plan_step();
-  std::vector<Prediction*> pending_prompts();
+  std::vector<Prediction*> pending_prompts(Clock::time_point restore_until);
   std::vector<std::size_t> share_out(const std::vector<Prediction*>& prompts, std::size_t budget) const;
   void add_drafts(std::vector<Slice>& slices);
   void make_room(std::vector<Slice>& slices);
@@ -138,6 +145,7 @@ class Scheduler {
   Seams seams_;
   DryFactory dry_;
   CellCache cells_;
+  BlockMover blocks_;
   StepPacer pacer_;
   StepCosts costs_;
   Predictions waiting_;  // by priority, then arrival

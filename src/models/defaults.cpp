@@ -316,6 +316,7 @@ bool Parser::set_load(std::string_view name, const Value& value) {
   if (name == "prefix_cache") return truth(value, to.prefix_cache);
   if (name == "ngram_speculation") return truth(value, to.ngram_speculation);
   if (name == "token_gap_ms") return integer(value, {0, 3.6e6}, to.token_gap_ms);
+  if (name == "kv_memory_bytes") return integer(value, {0, 1e15}, to.kv_memory_bytes);
   if (name == "cache_tokens") return integer(value, {0, 6e7}, to.cache_tokens);
   if (name == "prompt_template") {
     prompt_template(value.node);
@@ -490,6 +491,7 @@ void override_load(LoadDefaults& to, LoadDefaults&& from) {
   take(to.prefix_cache, std::move(from.prefix_cache));
   take(to.ngram_speculation, std::move(from.ngram_speculation));
   take(to.token_gap_ms, std::move(from.token_gap_ms));
+  take(to.kv_memory_bytes, std::move(from.kv_memory_bytes));
   take(to.cache_tokens, std::move(from.cache_tokens));
 }
 

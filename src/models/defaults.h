@@ -75,6 +75,7 @@ struct LoadDefaults {
   std::optional<bool> ngram_speculation;
   std::optional<std::uint64_t> token_gap_ms;
   std::optional<std::uint64_t> cache_tokens;
+  std::optional<std::uint64_t> kv_memory_bytes;
   friend bool operator==(const LoadDefaults&, const LoadDefaults&) = default;
 };
 

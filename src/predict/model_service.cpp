@@ -63,6 +63,7 @@ LoadConfig with_defaults(LoadConfig config, const models::LoadDefaults& defaults
   fill(config.ngram_speculation, defaults.ngram_speculation);
   fill(config.token_gap_ms, defaults.token_gap_ms);
   fill(config.cache_tokens, defaults.cache_tokens);
+  fill(config.kv_memory_bytes, defaults.kv_memory_bytes);
   if (!config.seed && defaults.seed && *defaults.seed >= 0) config.seed = static_cast<std::uint64_t>(*defaults.seed);
   return config;
 }

@@ -26,6 +26,7 @@
 
 #include "base/log.h"
 #include "runtime/instance_entry.h"
+#include "runtime/kv_cache_folders.h"
 #include "runtime/restart_backoff.h"
 #include "runtime/signal.h"
 
@@ -101,6 +102,7 @@ class Registry : public std::enable_shared_from_this<Registry> {
   class StopNotice;
 
   Result<std::string> choose_id(const LoadRequest& request) const;
+  void give_kv_cache_folder(LoadRequest& request) const;
   EntryPtr add_entry(std::string id, LoadRequest request);
   void on_changed(const EntryPtr& entry);
   void arm_ttl(const EntryPtr& entry);
@@ -230,7 +232,20 @@ Result<std::string> Registry::choose_id(const LoadRequest& request) const {
   return fmt::format("{}:{}", request.model_key, number);
 }
 
+// Without a folder the engine serves all the same.
+void Registry::give_kv_cache_folder(LoadRequest& request) const {
+  if (request.kind != ModelKind::kLlm || config_.kv_cache_root.empty() || config_.kv_cache_disk_bytes == 0) return;
+  remove_orphaned_kv_caches(config_.kv_cache_root);
+  if (const auto made = make_kv_cache_folder(config_.kv_cache_root, request.path); !made) {
+    log::warn("{}. Prompts of {} are not kept on disk", made.error().message, request.model_key);
+    return;
+  }
+  request.kv_cache_folder = kv_cache_folder(config_.kv_cache_root, request.path);
+  request.kv_cache_disk_bytes = config_.kv_cache_disk_bytes;
+}
+
 EntryPtr Registry::add_entry(std::string id, LoadRequest request) {
+  give_kv_cache_folder(request);
   auto entry = std::make_shared<InstanceEntry>(id, std::move(request), executor_);
   const std::weak_ptr<Registry> weak = weak_from_this();
   const std::weak_ptr<InstanceEntry> weak_entry = entry;

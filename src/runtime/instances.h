@@ -61,6 +61,7 @@ struct LoadConfig {
   std::optional<bool> prefix_cache;
   std::optional<bool> ngram_speculation;
   std::optional<std::uint32_t> token_gap_ms;
+  std::optional<std::uint64_t> kv_memory_bytes;
 };
 
 // What the engine says about the model it loaded.
@@ -89,6 +90,9 @@ struct LoadRequest {
   LoadConfig config;
   std::optional<std::chrono::seconds> ttl;  // idle time before it is unloaded; absent: never
   bool jit = false;
+  // Set by Instances.
+  std::filesystem::path kv_cache_folder;
+  std::uint64_t kv_cache_disk_bytes = 0;
 };
 
 enum class InstanceStatus { kLoading, kIdle, kProcessingPrompt, kGenerating, kComputingEmbedding, kUnloading, kDead };
@@ -135,6 +139,10 @@ struct InstancesConfig {
   std::filesystem::path log_folder;  // each engine's output goes to LOG_FOLDER/engine-ID.log, bounded
   std::uint32_t max_queue = 512;     // waiting requests of one instance
   bool jit_single = true;            // at most one JIT instance of each kind
+  // Where engines keep parts of KV caches between their lives, for all models together (kv_cache_folders.h); empty or
+  // 0: nowhere.
+  std::filesystem::path kv_cache_root;
+  std::uint64_t kv_cache_disk_bytes = 0;
   std::chrono::milliseconds engine_start_timeout{60'000};  // from spawn to Hello
   // An engine that is told to end gets this long, then SIGTERM, then as long again, then SIGKILL.
   std::chrono::milliseconds engine_stop_grace{5'000};

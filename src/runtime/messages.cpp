@@ -87,6 +87,7 @@ void to_wire(const LoadConfig& config, wire::LoadConfig& out) {
   out.set_pooling(utf8::repair(config.pooling.value_or("")));
   if (config.prefix_cache) out.set_prefix_cache(*config.prefix_cache);
   if (config.ngram_speculation) out.set_ngram_speculation(*config.ngram_speculation);
+  if (config.kv_memory_bytes) out.set_kv_memory_bytes(*config.kv_memory_bytes);
   if (config.token_gap_ms) out.set_token_gap_ms(*config.token_gap_ms);
 }
 
@@ -162,6 +163,8 @@ Result<void> to_wire(const LoadRequest& request, wire::Load& out) {
   out.set_mmproj_path(request.mmproj_path.string());
   to_wire(request.config, *out.mutable_config());
   out.set_embedding(request.kind == ModelKind::kEmbedding);
+  out.set_kv_cache_folder(utf8::repair(request.kv_cache_folder.native()));
+  out.set_kv_cache_disk_bytes(request.kv_cache_disk_bytes);
   return {};
 }
 
@@ -228,6 +231,7 @@ LoadConfig from_wire(const wire::LoadConfig& config) {
   out.pooling = unless_empty(config.pooling());
   if (config.has_prefix_cache()) out.prefix_cache = config.prefix_cache();
   if (config.has_ngram_speculation()) out.ngram_speculation = config.ngram_speculation();
+  if (config.has_kv_memory_bytes()) out.kv_memory_bytes = config.kv_memory_bytes();
   if (config.has_token_gap_ms()) out.token_gap_ms = config.token_gap_ms();
   return out;
 }

@@ -12,7 +12,26 @@
 
 namespace atelier::engine::test {
 
-DirectScheduler::DirectScheduler(const std::string& path, const wire::LoadConfig& config, Scheduler::Seams seams) {
+namespace {
+
+std::unique_ptr<KvBlockStore> open_store(KvBlockStore::Options options, const wire::Load& load, const Model& model) {
+  if (options.memory_bytes == 0 && options.disk_bytes == 0) return nullptr;
+  wire::LoadConfig applied;
+  wire::ModelInfo info;
+  model.describe(applied, info);
+  const auto root = model_root_key(load, applied);
+  if (!root) throw std::runtime_error(root.error().message);
+  options.root = *root;
+  return std::make_unique<KvBlockStore>(std::move(options));
+}
+
+}  // namespace
+
+DirectScheduler::DirectScheduler(const std::string& path, const wire::LoadConfig& config, Scheduler::Seams seams)
+    : DirectScheduler(path, config, std::move(seams), {}) {}
+
+DirectScheduler::DirectScheduler(const std::string& path, const wire::LoadConfig& config, Scheduler::Seams seams,
+                                 KvBlockStore::Options store) {
   load_backends();
   wire::Load load;
   load.set_path(path);
@@ -21,7 +40,8 @@ DirectScheduler::DirectScheduler(const std::string& path, const wire::LoadConfig
   if (!model) throw std::runtime_error(model.error().message);
   model_ = std::move(*model);
   scheduler_ = std::make_unique<Scheduler>(
-      *model_, [this](const wire::FromEngine& message) { answers_[message.id()].add(message); }, std::move(seams));
+      *model_, [this](const wire::FromEngine& message) { answers_[message.id()].add(message); }, std::move(seams),
+      open_store(std::move(store), load, *model_));
 }
 
 DirectScheduler::~DirectScheduler() = default;

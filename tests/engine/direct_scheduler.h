@@ -17,6 +17,9 @@ class DirectScheduler {
  public:
   // Throws where the model cannot be loaded.
   DirectScheduler(const std::string& path, const wire::LoadConfig& config, Scheduler::Seams seams = {});
+  // With a place beside the cells; the root key is the model's.
+  DirectScheduler(const std::string& path, const wire::LoadConfig& config, Scheduler::Seams seams,
+                  KvBlockStore::Options store);
   ~DirectScheduler();
 
   // Gives the request's id.

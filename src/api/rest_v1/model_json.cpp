@@ -128,7 +128,8 @@ Result<LoadCall> decode_load(const json::Object& body) {
                      "prefix_cache",
                      "cache_tokens",
                      "ngram_speculation",
-                     "token_gap_ms"});
+                     "token_gap_ms",
+                     "kv_memory_bytes"});
   fields.require("model");
   LoadCall call;
   predict::LoadConfig& config = call.request.config;
@@ -159,6 +160,9 @@ Result<LoadCall> decode_load(const json::Object& body) {
     return value ? std::optional(static_cast<std::uint32_t>(*value)) : std::nullopt;
   };
   config.cache_tokens = count("cache_tokens", 60'000'000);
+  if (const auto bytes = fields.integer("kv_memory_bytes", 0, INT64_MAX)) {
+    config.kv_memory_bytes = static_cast<std::uint64_t>(*bytes);
+  }
   config.token_gap_ms = count("token_gap_ms", 3'600'000);
   if (const auto base = fields.number("rope_freq_base", 0, 1e12)) config.rope_freq_base = static_cast<float>(*base);
   if (const auto scale = fields.number("rope_freq_scale", 0, 1e6)) config.rope_freq_scale = static_cast<float>(*scale);
