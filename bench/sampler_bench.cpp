@@ -1,5 +1,5 @@
 // What choosing a token costs beside the model: ours and the inference library's own samplers, in turns, on the same
-// logits. Arguments are GGUF files, of which only the vocabulary is read; scripts/bench-sampler makes them and says how.
+// logits. Arguments are GGUF files, of which only the vocabulary is read; scripts/bench-sampler makes them.
 //
 // "peaked" is what a model gives that knows what comes next: most logits of a normal distribution, a few far above.
 // "flat" is a model that does not know. A whole step of ours is what the engine does for a token: penalties, selection,

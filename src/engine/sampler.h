@@ -2,8 +2,8 @@
 //
 // The order is llama.cpp's: bias, penalties, DRY, top-k, typical, top-p, min-p, XTC, temperature, draw. What
 // changes single logits (bias, penalties, DRY) writes them in place, touching only the tokens concerned; the
-// rest works on a short list of candidates (logit_scan.h, candidates.h). Temperature 0 is the largest logit after bias and
-// penalties. Mirostat replaces the truncation steps.
+// rest works on a short list of candidates (logit_scan.h, candidates.h). Temperature 0 is the largest logit
+// after bias and penalties. Mirostat replaces the truncation steps.
 //
 // A sampler belongs to one answer. Samplers of different answers may run at the same time on different threads;
 // one sampler is used by one thread at a time. Same seed, same logits: same tokens, on every machine (the
