@@ -1,6 +1,7 @@
 """A checkpoint as a GGUF file.
 
     export.py --folder build/train --out starter-q8_0.gguf [--type Q8_0|F16]
+    export.py --folder build/draft --draft --out starter-draft-q8_0.gguf
     export.py --folder build/train --weights weights.pt          weights alone, bf16, and vocabulary: to go on from elsewhere
 """
 
@@ -14,6 +15,8 @@ import gguf_write
 from tokenizer import ADDED, CONTROL, Tokenizer
 
 FILE_TYPES = {"F16": 1, "Q8_0": 7}
+NAMES = ("Atelier Starter", "Atelier Starter Draft")
+DRAFT_DESCRIPTION = "The starter's draft companion, with the same vocabulary: it guesses what the starter will say, for speculative decoding."
 DESCRIPTION = ("A small model trained from nothing for Atelier on generated dialogues: small talk, questions about Atelier, tool calls, "
                "JSON. A starter, not an assistant.")
 
@@ -81,8 +84,7 @@ def main():
     parser.add_argument("--out")
     parser.add_argument("--weights")
     parser.add_argument("--type", choices=list(FILE_TYPES), default="Q8_0")
-    parser.add_argument("--name", default="Atelier Starter")
-    parser.add_argument("--description", default=DESCRIPTION)
+    parser.add_argument("--draft", action="store_true", help="name and describe it as the starter's draft companion")
     args = parser.parse_args()
     saved = torch.load(os.path.join(args.folder, "checkpoint.pt"), map_location="cpu")
     tokenizer = Tokenizer.load(os.path.join(args.folder, "tokenizer.json"))
@@ -93,7 +95,7 @@ def main():
         with open(os.path.join(here, "chat_template.jinja"), encoding="utf-8") as file:
             template = file.read()
         count = sum(v.numel() for v in saved["parameters"].values())
-        gguf_write.write(args.out, metadata(saved["shape"], tokenizer, template, args.type, count, args.name, args.description),
+        gguf_write.write(args.out, metadata(saved["shape"], tokenizer, template, args.type, count, NAMES[args.draft], DRAFT_DESCRIPTION if args.draft else DESCRIPTION),
                          tensors(saved["shape"], saved["parameters"], args.type))
         print(f"{args.out}: {os.path.getsize(args.out) / 1e6:.1f} MB, {saved['progress']['tokens'] / 1e6:.1f}M tokens trained")
 

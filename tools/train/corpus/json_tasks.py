@@ -91,7 +91,7 @@ def extract(rng):
     keys = list(obj)
     if form not in (1, 3) and rng.random() < 0.15:
         keys.append(rng.choice([k for k in FIELDS if k not in obj]))
-    if rng.random() < 0.5:
+    if rng.random() < 0.3:
         rng.shuffle(keys)
     schema = json.dumps(_schema_for({k: obj.get(k, "") for k in keys}, rng))
     if form == 0:
