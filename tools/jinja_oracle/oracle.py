@@ -6,7 +6,8 @@
 Each line: {"name", "template", "variables", "output"} or "error" and "message" in place of the output. The
 cases are the fragments written by hand; every operator, method, filter and test over a list of values; generated
 programs; the chat templates of families/ over conversations of many kinds; and those templates with small changes: N
-cases in all, a quarter of each kind, chosen by the seed but for the fragments, which are always there. With --only all
+cases in all, a quarter of each kind, chosen by the seed but for the fragments, which are always there; and N / 10 random
+texts for the filters that take text apart. With --only all
 cases of one kind, and no others. With --templates also every *.jinja file of the folder over all conversations, and N
 changed ones.
 """
@@ -22,6 +23,7 @@ import fragments
 import generator
 import matrix
 import mutations
+import texts
 
 
 def emit(name, template, variables):
@@ -50,6 +52,8 @@ def all_cases(options):
     yield from mutations.cases(families, talks, share, options.seed)
     for number in range(share):
         yield generator.case(options.seed * 1_000_003 + number)
+    for number in range(options.count // 10):
+        yield texts.case(options.seed * 1_000_003 + number)
     if options.templates:
         others = read_templates(pathlib.Path(options.templates))
         yield from whole(others, talks)

@@ -111,6 +111,15 @@ std::vector<Value> split_lines(const TextObject& text, bool keep_ends);
 Value join_texts(const TextObject& separator, const std::vector<Value>& items);
 Value center_text(const TextObject& text, std::int64_t width);
 
+// Python's textwrap.wrap (wrap_text.cpp): the lines that one line becomes.
+struct WrapOptions {
+  std::size_t width = 79;  // characters, at least 1
+  bool break_long_words = true;
+  bool break_on_hyphens = true;
+  bool hyphens_in_long_words = true;  // words that are broken are broken after a hyphen where they have one
+};
+void wrap_line(const TextObject& line, const WrapOptions& options, std::vector<Value>& out);
+
 // ---- Markup (markup.cpp): text that `safe` or `escape` has marked, as Python's markupsafe has it
 
 // The value as marked text, escaped where it was not marked.

@@ -5,6 +5,7 @@
 
 #include "base/utf8.h"
 #include "prompt/jinja/builtins.h"
+#include "prompt/jinja/html_entities.h"
 #include "prompt/jinja/interpreter.h"
 #include "prompt/jinja/unicode.h"
 
@@ -78,28 +79,44 @@ Value filter_replace(Interpreter&, const Value& input, Bound& bound, Arguments&)
   return replace_text(text.as_text(), from.as_text(), to.as_text(), count);
 }
 
-Value filter_striptags(Interpreter&, const Value& input, Bound&, Arguments&) {
-  const Value text = to_text(input);
-  const std::string& bytes = text.as_text().bytes;
-  // Comments, then tags, then runs of white space to one space each.
+// Without everything from `open` to the next `close`.
+Value without_sections(const TextObject& text, std::string_view open, std::string_view close) {
+  const std::string& bytes = text.bytes;
+  charge_bytes(bytes.size());
   TextBuilder out;
   std::size_t at = 0;
   while (at < bytes.size()) {
-    const bool comment = bytes.compare(at, 4, "<!--") == 0;
-    const std::size_t close = comment            ? bytes.find("-->", at)
-                              : bytes[at] == '<' ? bytes.find('>', at)
-                                                 : std::string::npos;
-    if (close != std::string::npos) {
-      at = close + (comment ? 3 : 1);
-      continue;
-    }
-    out.append_slice(text.as_text(), at, at + 1);
-    ++at;
+    const std::size_t begin = bytes.find(open, at);
+    const std::size_t end = begin == std::string::npos ? begin : bytes.find(close, begin + open.size());
+    if (end == std::string::npos) break;
+    out.append_slice(text, at, begin);
+    at = end + close.size();
   }
-  const Value stripped = out.take();
-  const std::vector<Value> words = split_text(stripped.as_text(), Value::none(), -1, false);
+  out.append_slice(text, at, bytes.size());
+  return out.take();
+}
+
+Value filter_striptags(Interpreter&, const Value& input, Bound&, Arguments&) {
+  const Value text = to_text(input);
+  // Comments, then tags, then runs of white space to one space each, then character references.
+  const Value without_comments = without_sections(text.as_text(), "<!--", "-->");
+  const Value without_tags = without_sections(without_comments.as_text(), "<", ">");
+  const std::vector<Value> words = split_text(without_tags.as_text(), Value::none(), -1, false);
   const Value space = Value::template_text(" ");
-  return join_texts(space.as_text(), words);
+  const Value joined = join_texts(space.as_text(), words);
+  const TextObject& whole = joined.as_text();
+  TextBuilder out;
+  std::size_t plain = 0;
+  for (std::size_t at = whole.bytes.find('&'); at != std::string::npos; at = whole.bytes.find('&', at + 1)) {
+    if (at < plain) continue;
+    const html::Reference reference = html::read_reference(std::string_view(whole.bytes).substr(at));
+    if (reference.length == 0) continue;
+    out.append_slice(whole, plain, at);
+    out.append(reference.text, whole.at(at));
+    plain = at + reference.length;
+  }
+  out.append_slice(whole, plain, whole.bytes.size());
+  return out.take();
 }
 
 // Words begin after white space and after - ( { [ <.
@@ -215,71 +232,21 @@ Value filter_wordcount(Interpreter&, const Value& input, Bound&, Arguments&) {
   return Value::integer(words, text.as_text().overall());
 }
 
-// Lines of at most so many characters, broken at white space; words that are longer are cut.
-void wrap_line(const TextObject& line, std::int64_t width, bool break_long_words, std::vector<Value>& out) {
-  std::vector<std::pair<std::size_t, std::size_t>> chunks;  // words and the white space between them
-  for (std::size_t at = 0; at < line.bytes.size();) {
-    const bool space = unicode::is_space(utf8::decode(line.bytes, at).code_point);
-    std::size_t end = at;
-    while (end < line.bytes.size()) {
-      const utf8::Decoded decoded = utf8::decode(line.bytes, end);
-      if (unicode::is_space(decoded.code_point) != space) break;
-      end += decoded.length;
-    }
-    chunks.emplace_back(at, end);
-    at = end;
-  }
-  const auto is_space = [&](const std::pair<std::size_t, std::size_t>& chunk) {
-    return unicode::is_space(utf8::decode(line.bytes, chunk.first).code_point);
-  };
-  const auto length = [&](const std::pair<std::size_t, std::size_t>& chunk) {
-    return static_cast<std::int64_t>(
-        utf8::count(std::string_view(line.bytes).substr(chunk.first, chunk.second - chunk.first)));
-  };
-  std::size_t next = 0;
-  bool first_line = true;
-  while (next < chunks.size()) {
-    if (!first_line && is_space(chunks[next])) ++next;
-    if (next >= chunks.size()) break;
-    const std::size_t begin = chunks[next].first;
-    std::size_t end = begin;
-    std::int64_t used = 0;
-    std::size_t last = next;
-    while (next < chunks.size() && used + length(chunks[next]) <= width) {
-      used += length(chunks[next]);
-      end = chunks[next].second;
-      last = next++;
-    }
-    if (next < chunks.size() && length(chunks[next]) > width && (break_long_words || end == begin)) {
-      if (break_long_words) {
-        std::size_t cut = chunks[next].first;
-        for (std::int64_t room = width - used; room > 0; --room) cut += utf8::decode(line.bytes, cut).length;
-        if (!is_space(chunks[next])) end = cut;
-        chunks[next].first = cut;
-      } else {
-        end = chunks[next].second;
-        ++next;
-      }
-    } else if (end > begin && is_space(chunks[last])) {
-      end = chunks[last].first;
-    }
-    if (end > begin) {
-      out.push_back(slice_text(line, begin, end));
-      first_line = false;
-    }
-  }
-}
-
 Value filter_wordwrap(Interpreter&, const Value& input, Bound& bound, Arguments&) {
   const TextObject& text = text_argument(input, "what wordwrap works on");
   const std::int64_t width = bound[0].is_missing() ? 79 : integer_argument(bound[0], "width");
-  if (width <= 0) raise_runtime("the width of wordwrap must be positive");
-  const bool break_long_words = bound[1].is_missing() || truth(bound[1]);
+  WrapOptions options;
+  options.break_long_words = bound[1].is_missing() || truth(bound[1]);
+  // Python asks for True itself in one place and for any truth in the other.
+  options.break_on_hyphens = bound[3].is_missing() || (bound[3].is(Kind::kBool) && bound[3].as_bool());
+  options.hyphens_in_long_words = bound[3].is_missing() || truth(bound[3]);
   const Value separator = bound[2].is_missing() || bound[2].is_none() ? Value::template_text("\n") : bound[2];
   std::vector<Value> lines;
   for (const Value& line : split_lines(text, false)) {
+    if (width <= 0) raise_runtime("the width of wordwrap must be positive");
+    options.width = static_cast<std::size_t>(width);
     const std::size_t before = lines.size();
-    wrap_line(line.as_text(), width, break_long_words, lines);
+    wrap_line(line.as_text(), options, lines);
     if (lines.size() == before) lines.push_back(Value::text({}, text.overall()));
   }
   return join_texts(text_argument(separator, "wrapstring"), lines);
