@@ -243,7 +243,7 @@ std::string unknown_filter(std::string_view name) {
 }
 
 const Bound& nothing_bound() {
-  static const Bound kNothing;
+  static const Bound kNothing{};
   return kNothing;
 }
 
