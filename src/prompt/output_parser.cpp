@@ -60,12 +60,13 @@ class OutputParser::Reader {
 
   void feed(std::string_view text, bool is_control, std::vector<OutputEvent>& events) {
     if (text.empty()) return;
+    const std::size_t before = source_.available();
     if (is_control) {
       source_.append_control(text);
     } else {
       source_.append_text(text);
     }
-    go_on(events);
+    if (source_.available() > before) go_on(events);
   }
 
   void feed_prompted(std::string_view text, std::vector<OutputEvent>& events) {

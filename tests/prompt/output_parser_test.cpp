@@ -448,6 +448,15 @@ TEST(Gemma, BareKeysAndDelimitedStrings) {
             json_of(R"({"city":"a \"b\" {c}","days":3,"place":{"x":[1,"y"]},"exact":true})"));
 }
 
+TEST(OutputParser, BytesThatAreNoTextAreReplacedWhereverTheyAreCut) {
+  const FoldedAnswer answer = parse_every_way(format_of("hermes"),
+                                              "\x91 caf\xC3\xA9 \xC3 \xFF\n<tool_call>\n{\"name\": \"f\", "
+                                              "\"arguments\": {\"a\x91\": \"\xE2\x82\"}}\n</tool_call>");
+  EXPECT_EQ(answer.message, "\uFFFD caf\u00E9 \uFFFD \uFFFD");
+  ASSERT_EQ(answer.calls.size(), 1u);
+  EXPECT_EQ(answer.calls[0].arguments, "{\"a\uFFFD\": \"\uFFFD\"}");
+}
+
 // ---------------------------------------------------------------- reasoning
 
 OutputFormat reasoning_format() {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/utf8.h"
+
 namespace atelier::prompt::output {
 namespace {
 
@@ -32,24 +34,35 @@ Marker::Marker(std::string_view text, const std::vector<std::string>& control_to
   }
 }
 
+// What is no UTF-8 becomes U+FFFD, wherever it is cut: arguments are JSON, and the bytes 0xFF and 0xFE mean control tokens
+// here. An engine completes characters itself (engine/answer_text.h), so nothing waits in fact.
 void Source::append_text(std::string_view text) {
-  if (text.find_first_of("\xFF\xFE") == std::string_view::npos) {
+  if (unfinished_.empty() && utf8::is_valid(text)) {
     bytes_ += text;
     return;
   }
-  for (const char byte : text) {
-    if (byte == kControlBegin || byte == kControlEnd) {
-      bytes_ += "\xEF\xBF\xBD";
-    } else {
-      bytes_ += byte;
-    }
-  }
+  unfinished_ += text;
+  const std::size_t ready = utf8::complete_prefix(unfinished_);
+  bytes_ += utf8::repair(std::string_view(unfinished_).substr(0, ready));
+  unfinished_.erase(0, ready);
+}
+
+void Source::finish_text() {
+  if (!unfinished_.empty()) bytes_ += utf8::repair(unfinished_);
+  unfinished_.clear();
 }
 
 void Source::append_control(std::string_view token) {
+  finish_text();
   bytes_ += kControlBegin;
-  append_text(token);
+  bytes_ += utf8::repair(token);
   bytes_ += kControlEnd;
+}
+
+void Source::end(bool complete) {
+  finish_text();
+  ended_ = true;
+  complete_ = complete;
 }
 
 void Source::wake() {

@@ -44,10 +44,7 @@ class Source {
   // ------------------------------------------------ for the one who feeds
   void append_text(std::string_view text);
   void append_control(std::string_view token);
-  void end(bool complete) {
-    ended_ = true;
-    complete_ = complete;
-  }
+  void end(bool complete);
   void wake();  // lets the coroutine that waits go on, after something was appended or the end came
 
   // ------------------------------------------------ for the coroutines
@@ -95,8 +92,11 @@ class Source {
   std::string end_record();
 
  private:
+  void finish_text();
+
   ParseLoop& loop_;
   std::string bytes_;
+  std::string unfinished_;  // the beginning of a character
   std::size_t position_ = 0;
   bool ended_ = false;
   bool complete_ = false;
