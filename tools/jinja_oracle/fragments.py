@@ -202,6 +202,34 @@ x{% endfilter %}
 ====
 {% autoescape false %}{{ html }}{% endautoescape %}
 ====
+{% autoescape true %}a < b {{ html }} {{ html|safe }} {{ '<' }} {{ none }} {{ missing }} {{ [html] }} {{ 1.5 }}{% endautoescape %}{{ html }}
+====
+{% autoescape true %}{{ html ~ '<' }} {{ html|safe ~ '<' }} {{ '<' ~ 1 ~ (html|e) }} {{ html + '<' }} {{ html|safe + '<' }}{% endautoescape %}
+====
+{% autoescape true %}{% set y %}<i>{{ html }}</i>{% endset %}{{ y }}{{ y is escaped }}{% set z | upper %}<i>{{ html }}{% endset %}{{ z }}{% set n | length %}<>{% endset %}{{ n }} {{ n + '<' }}{% endautoescape %}{{ y }}
+====
+{% macro m(a) %}<b>{{ a }}</b>{% endmacro %}{% autoescape true %}{% macro k(a) %}<u>{{ a }}</u>{% endmacro %}{{ m(html) }}{{ k(html) }}{{ m(html) is escaped }}{{ k(k(html)) }}{% endautoescape %}{{ m(html) is escaped }}
+====
+{% autoescape true %}{% filter upper %}<i>{{ html }}{% endfilter %}{% filter escape %}<i>{{ html }}{% endfilter %}{% endautoescape %}
+====
+{% macro m() %}<b>{{ caller() }}{{ caller() is escaped }}</b>{% endmacro %}{% autoescape true %}{% call m() %}<{{ html }}>{% endcall %}{% endautoescape %}{% call m() %}<{{ html }}>{% endcall %}
+====
+{% autoescape true %}{% for t in tree recursive %}<{{ t.v }}>{{ loop(t.kids) }}{% endfor %}{% endautoescape %}
+====
+{% autoescape true %}{{ ['<', '>'|safe]|join('&') }} {{ ['<', '>']|join('&') }} {{ ['<']|join('&'|safe) }} {{ [html, html|e]|join }} {{ tree|join('<', attribute='v') }}{% endautoescape %}
+====
+{% autoescape true %}{{ html|replace('<', '>') }} {{ html|safe|replace('<', '>') }} {{ html|replace('a'|safe, '<') }} {{ html|replace('a', '<b>'|safe, 1) }}{% endautoescape %}
+====
+{% autoescape true %}{{ {'a': '<'}|xmlattr }} {{ d|tojson }} {{ d|tojson|safe }} {{ html|upper }} {{ html|trim }} {{ html|e|upper }} {{ '%s'|format(html) }} {{ '%s'|safe|format(html) }}{% endautoescape %}
+====
+{% set flag = true %}{% autoescape flag %}<{{ html }}{{ '<' }}{{ html ~ 1 }}{{ html|safe ~ '<' }}{% set y %}<{{ html }}{% endset %}{{ y }}{% endautoescape %}{% autoescape not flag %}{{ html }}{{ '<' }}{% endautoescape %}
+====
+{% autoescape true %}{{ html }}{% autoescape false %}{{ html }}{% endautoescape %}{{ html }}{% block inner %}{{ html }}{{ '<' }}{% endblock %}{% if true %}{{ html }}{% endif %}{% with a = html %}{{ a }}{% endwith %}{% generation %}<{{ html }}{% endgeneration %}{% endautoescape %}{{ html }}
+====
+{% autoescape true %}{% for x in [html] %}{{ x }}{% if loop.first %}{{ x }}{% break %}{% endif %}{% endfor %}{{ html if true else '' }}{{ html if false }}{% print html %}{% endautoescape %}
+====
+{% for i in [1, 2] %}{% autoescape true %}{{ html }}{% if i == 1 %}{% continue %}{% endif %}{% endautoescape %}{{ html }}{% endfor %}{{ html ~ '' }}{% macro m() %}x{% endmacro %}{{ m() is escaped }}
+====
 {% print 1, 'x' %}
 ====
 {% include 'x' %}

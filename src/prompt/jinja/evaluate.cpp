@@ -1,4 +1,5 @@
 // Expressions.
+#include <algorithm>
 #include <utility>
 
 #include "prompt/jinja/interpreter.h"
@@ -201,6 +202,16 @@ Value Interpreter::evaluate_unary(const Unary& node) {
 }
 
 Value Interpreter::evaluate_concat(const Concat& node) {
+  if (node.escaping == Escaping::kOn) {
+    // Where one of them is marked, the others are escaped.
+    std::vector<Value> parts;
+    for (const ExpressionPtr& item : node.items) parts.push_back(evaluate(*item));
+    at(node.offset);
+    const bool marked = std::ranges::any_of(parts, [](const Value& part) { return part.is_markup(); });
+    TextBuilder joined;
+    for (const Value& part : parts) append_text(joined, marked ? escaped(part) : part);
+    return marked ? joined.take().as_markup() : joined.take();
+  }
   TextBuilder builder;
   TextBuilder* const out = std::exchange(out_, &builder);
   for (const ExpressionPtr& item : node.items) output_expression(*item);

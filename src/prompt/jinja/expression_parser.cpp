@@ -142,6 +142,7 @@ ExpressionPtr Parser::parse_concat() {
   ExpressionPtr first = parse_product();
   if (!at(TokenKind::kTilde)) return first;
   auto node = std::make_unique<Concat>(current().offset);
+  node->escaping = escaping_;
   int depth = first->depth;
   node->items.push_back(std::move(first));
   while (skip(TokenKind::kTilde)) {

@@ -217,9 +217,23 @@ Interpreter::Flow Interpreter::execute(const Statement& node) {
 }
 
 void Interpreter::execute_output(const Output& node) {
+  if (node.escaping != Escaping::kOff) {
+    for (const ExpressionPtr& item : node.items) output_escaped(*item, node.escaping);
+    return;
+  }
   for (const ExpressionPtr& item : node.items) {
     output_expression(*item);
   }
+}
+
+void Interpreter::output_escaped(const Expression& node, Escaping escaping) {
+  const Value value = evaluate(node);
+  at(node.offset);
+  // Jinja escapes constants when it compiles, which is too early where escaping depends on an expression.
+  const bool is_constant = node.kind == ExpressionKind::kConstant;
+  const bool is_data = is_constant && static_cast<const Constant&>(node).is_data;
+  const bool as_it_is = is_data || (is_constant && escaping == Escaping::kAsked) || !escapes(escaping);
+  append_text(*out_, as_it_is ? value : escaped(value));
 }
 
 // What is only joined goes out piece by piece, without a value of its own.
@@ -470,7 +484,7 @@ Value Interpreter::run_recursive_loop(const ForStatement& node, const Value& ite
   run_loop(node, iterable, depth);
   out_ = out;
   enter_activation(caller);
-  return text.take();
+  return escapes(node.escaping) ? text.take().as_markup() : text.take();
 }
 
 Interpreter::Flow Interpreter::execute_with(const WithStatement& node) {
@@ -486,11 +500,12 @@ Interpreter::Flow Interpreter::execute_with(const WithStatement& node) {
 
 Interpreter::Flow Interpreter::execute_scope(const ScopeStatement& node) {
   enter(node.scope);
-  if (node.autoescape && truth(evaluate(*node.autoescape))) {
-    at(node.offset);
-    raise_runtime("escaping for HTML is not available");
-  }
-  return execute(node.body);
+  if (!node.autoescape) return execute(node.body);
+  const bool outside = std::exchange(escapes_, truth(evaluate(*node.autoescape)));
+  const Flow flow = execute(node.body);
+  // As in Jinja, break and continue leave the section without ending it.
+  if (flow == Flow::kNormal) escapes_ = outside;
+  return flow;
 }
 
 Interpreter::Flow Interpreter::execute_set_block(const SetBlock& node) {
@@ -501,7 +516,11 @@ Interpreter::Flow Interpreter::execute_set_block(const SetBlock& node) {
   out_ = out;
   if (flow != Flow::kNormal) return flow;
   Value value = text.take();
-  if (node.filter) value = evaluate_filter(static_cast<const FilterCall&>(*node.filter), &value);
+  if (node.filter) {
+    if (escapes(node.escaping)) value = value.as_markup();
+    value = evaluate_filter(static_cast<const FilterCall&>(*node.filter), &value);
+  }
+  if (escapes_) value = to_text(value).as_markup();
   at(node.target.offset);
   assign(node.target, std::move(value));
   return Flow::kNormal;
@@ -514,7 +533,8 @@ Interpreter::Flow Interpreter::execute_filter_block(const FilterBlock& node) {
   const Flow flow = execute(node.body);
   out_ = out;
   if (flow != Flow::kNormal) return flow;
-  const Value value = text.take();
+  Value value = text.take();
+  if (escapes(node.escaping)) value = value.as_markup();
   append_text(*out_, evaluate_filter(static_cast<const FilterCall&>(*node.filter), &value));
   return Flow::kNormal;
 }
@@ -645,7 +665,7 @@ Value Interpreter::call_macro(const MacroObject& macro, Arguments& arguments) {
   TextBuilder* const out = std::exchange(out_, &text);
   run_macro(macro, arguments);
   out_ = out;
-  return text.take();
+  return escapes_ ? text.take().as_markup() : text.take();
 }
 
 void Interpreter::run_macro(const MacroObject& macro, Arguments& arguments) {

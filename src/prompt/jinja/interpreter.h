@@ -28,6 +28,8 @@ class Interpreter {
   Value call(const Value& callee, Arguments& arguments);
   Value make_namespace(Arguments& arguments);
   const CivilTime& now() const { return now_; }
+  // Whether the section that runs now escapes for HTML.
+  bool escapes() const { return escapes_; }
 
  private:
   enum class Flow : std::uint8_t { kNormal, kBreak, kContinue };
@@ -52,6 +54,10 @@ class Interpreter {
   Flow execute(const Statement& node);
   void execute_output(const Output& node);
   void output_expression(const Expression& node);
+  void output_escaped(const Expression& node, Escaping escaping);
+  bool escapes(Escaping escaping) const {
+    return escaping == Escaping::kOn || (escaping == Escaping::kAsked && escapes_);
+  }
   bool output_sum(const Binary& node, Value& sum);
   void output_filter(const FilterCall& node);
   void output_call(const Call& node);
@@ -138,6 +144,7 @@ class Interpreter {
   TextBuilder* out_ = nullptr;
   std::uint32_t offset_ = 0;  // of what is evaluated now, for errors
   int call_depth_ = 0;
+  bool escapes_ = false;
   std::vector<std::vector<Value>> spare_values_;  // memory of earlier calls
   // What can be part of a cycle, emptied in the end.
   std::vector<Ref<Activation>> captured_;

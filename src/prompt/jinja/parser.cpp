@@ -46,7 +46,10 @@ StatementList Parser::parse_until(Names end_names, std::string_view opened, std:
   StatementList body;
   std::unique_ptr<Output> output;
   const auto out = [&](std::uint32_t offset) -> Output& {
-    if (!output) output = std::make_unique<Output>(offset);
+    if (!output) {
+      output = std::make_unique<Output>(offset);
+      output->escaping = escaping_;
+    }
     return *output;
   };
   const auto flush = [&] {
@@ -55,10 +58,13 @@ StatementList Parser::parse_until(Names end_names, std::string_view opened, std:
   while (true) {
     const Token& token = current();
     switch (token.kind) {
-      case TokenKind::kData:
-        out(token.offset).items.push_back(std::make_unique<Constant>(token.offset, constants_.text(token.text)));
+      case TokenKind::kData: {
+        auto data = std::make_unique<Constant>(token.offset, constants_.text(token.text));
+        data->is_data = true;
+        out(token.offset).items.push_back(std::move(data));
         advance();
         break;
+      }
       case TokenKind::kVariableBegin:
         advance();
         out(token.offset).items.push_back(parse_tuple(false, true, false));
@@ -122,6 +128,7 @@ StatementPtr Parser::parse_statement() {
 
 StatementPtr Parser::parse_for() {
   auto node = std::make_unique<ForStatement>(advance().offset);
+  node->escaping = escaping_;
   ++for_blocks_;
   node->target = parse_target_pattern();
   expect_name("in");
@@ -216,6 +223,7 @@ StatementPtr Parser::parse_generation() {
 
 StatementPtr Parser::parse_filter_block() {
   auto node = std::make_unique<FilterBlock>(advance().offset);
+  node->escaping = escaping_;
   node->filter = parse_filter(nullptr, true);
   node->body = parse_body({"endfilter"}, "filter", node->offset);
   advance();
@@ -262,6 +270,7 @@ StatementPtr Parser::parse_set() {
     return node;
   }
   auto node = std::make_unique<SetBlock>(offset);
+  node->escaping = escaping_;
   node->target = std::move(target);
   node->filter = parse_filter(nullptr, false);
   node->body = parse_body({"endset"}, "set", offset);
@@ -271,6 +280,7 @@ StatementPtr Parser::parse_set() {
 
 StatementPtr Parser::parse_print() {
   auto node = std::make_unique<Output>(advance().offset);
+  node->escaping = escaping_;
   while (!at(TokenKind::kBlockEnd)) {
     if (!node->items.empty()) expect(TokenKind::kComma);
     node->items.push_back(parse_expression());
@@ -281,7 +291,13 @@ StatementPtr Parser::parse_print() {
 StatementPtr Parser::parse_autoescape() {
   auto node = std::make_unique<ScopeStatement>(StatementKind::kScope, advance().offset);
   node->autoescape = parse_expression();
+  Escaping inside = Escaping::kAsked;
+  if (node->autoescape->kind == ExpressionKind::kConstant) {
+    inside = truth(static_cast<const Constant&>(*node->autoescape).value) ? Escaping::kOn : Escaping::kOff;
+  }
+  const Escaping outside = std::exchange(escaping_, inside);
   node->body = parse_body({"endautoescape"}, "autoescape", node->offset);
+  escaping_ = outside;
   advance();
   return node;
 }
@@ -292,7 +308,9 @@ StatementPtr Parser::parse_block() {
   skip_name("scoped");
   skip_name("required");
   const int outer_loops = std::exchange(loops_, 0);
+  const Escaping outside = std::exchange(escaping_, Escaping::kOff);
   node->body = parse_body({"endblock"}, "block", node->offset);
+  escaping_ = outside;
   loops_ = outer_loops;
   advance();
   skip_name(name);

@@ -105,6 +105,7 @@ class Parser {
   int nesting_ = 0;
   int loops_ = 0;       // that break and continue would leave
   int for_blocks_ = 0;  // around this place, macros or not
+  Escaping escaping_ = Escaping::kOff;
 };
 
 struct Parser::Nesting {

@@ -179,18 +179,34 @@ Value filter_items(Interpreter&, const Value& input, Bound&, Arguments&) {
   });
 }
 
-Value filter_join(Interpreter&, const Value& input, Bound& bound, Arguments&) {
-  const Value separator = bound[0].is_missing() ? Value::template_text("") : to_text(bound[0]);
+Value filter_join(Interpreter& interpreter, const Value& input, Bound& bound, Arguments&) {
+  Value separator = bound[0].is_missing() ? Value::template_text("") : to_text(bound[0]);
   const bool by_attribute = !bound[1].is_missing() && !bound[1].is_none();
   const AttributePath path(bound[1]);
+  bool marked = false;
+  std::vector<Value> items;
+  if (interpreter.escapes()) {
+    items = elements_of(input);
+    if (by_attribute) {
+      for (Value& each : items) each = path.get(each);
+    }
+    const bool escapes = std::ranges::any_of(items, [](const Value& each) { return each.is_markup(); });
+    if (escapes && !separator.is_markup()) separator = escaped(separator);
+    marked = separator.is_markup();
+  }
   TextBuilder out;
+  bool first = true;
+  const auto add_item = [&](const Value& each) {
+    if (!std::exchange(first, false)) out.append(separator.as_text());
+    append_text(out, marked ? escaped(each) : each);
+  };
+  if (interpreter.escapes()) {
+    for (const Value& each : items) add_item(each);
+    return marked ? out.take().as_markup() : out.take();
+  }
   ValueIterator iterator(input);
   Value item;
-  bool first = true;
-  while (iterator.next(item)) {
-    if (!std::exchange(first, false)) out.append(separator.as_text());
-    append_text(out, by_attribute ? path.get(item) : item);
-  }
+  while (iterator.next(item)) add_item(by_attribute ? path.get(item) : item);
   return out.take();
 }
 

@@ -124,7 +124,16 @@ using ExpressionList = std::vector<ExpressionPtr>;
 
 struct Constant : Expression {
   Constant(std::uint32_t at, Value constant) : Expression(ExpressionKind::kConstant, at), value(std::move(constant)) {}
-  Value value;  // immortal
+  Value value;           // immortal
+  bool is_data = false;  // the text between tags
+};
+
+// Whether what a place of the template puts out is escaped for HTML: {% autoescape %} around it says so. What calls and
+// filters do depends on the section that runs, which is not always the one that they are written in.
+enum class Escaping : std::uint8_t {
+  kOff,
+  kOn,
+  kAsked,  // by an expression
 };
 
 struct Name : Expression {
@@ -174,6 +183,7 @@ struct Compare : Expression {
 struct Concat : Expression {
   explicit Concat(std::uint32_t at) : Expression(ExpressionKind::kConcat, at) {}
   ExpressionList items;
+  Escaping escaping = Escaping::kOff;
 };
 
 struct Attribute : Expression {
@@ -262,6 +272,7 @@ using StatementList = std::vector<StatementPtr>;
 struct Output : Statement {
   explicit Output(std::uint32_t at) : Statement(StatementKind::kOutput, at) {}
   ExpressionList items;  // text between tags is a Constant
+  Escaping escaping = Escaping::kOff;
 };
 
 // The target of an assignment: a Name, a Sequence of targets, or an attribute of a namespace.
@@ -278,6 +289,7 @@ struct ForStatement : Statement {
   StatementList body, otherwise;
   bool recursive = false;
   bool uses_loop = false;
+  Escaping escaping = Escaping::kOff;
   std::unique_ptr<Sequence> condition_target_sequence;  // the target again, in the slots of the condition's scope
   ExpressionPtr condition_target;
   SlotRef loop_slot;
@@ -324,6 +336,7 @@ struct CallBlock : Statement {  // kCallBlock; kGeneration has no call
 
 struct FilterBlock : Statement {
   explicit FilterBlock(std::uint32_t at) : Statement(StatementKind::kFilterBlock, at) {}
+  Escaping escaping = Escaping::kOff;
   ExpressionPtr filter;
   StatementList body;
   ScopePlan scope;
@@ -344,14 +357,15 @@ struct SetStatement : Statement {
 
 struct SetBlock : Statement {
   explicit SetBlock(std::uint32_t at) : Statement(StatementKind::kSetBlock, at) {}
+  Escaping escaping = Escaping::kOff;
   Target target;
   ExpressionPtr filter;  // may be null
   StatementList body;
   ScopePlan scope;
 };
 
-// kScope: an autoescape section, which may only switch escaping off. kBlock: a named block, rendered where
-// it stands; it sees the template's outermost variables only.
+// kScope: an autoescape section. kBlock: a named block, rendered where it stands; it sees the template's outermost variables
+// only.
 struct ScopeStatement : Statement {
   ScopeStatement(StatementKind what, std::uint32_t at) : Statement(what, at) {}
   ExpressionPtr autoescape;

@@ -71,7 +71,13 @@ Value filter_indent(Interpreter&, const Value& input, Bound& bound, Arguments&) 
   return marked_as(input, out.take());
 }
 
-Value filter_replace(Interpreter&, const Value& input, Bound& bound, Arguments&) {
+Value filter_replace(Interpreter& interpreter, const Value& input, Bound& bound, Arguments&) {
+  if (interpreter.escapes() && (input.is_markup() || bound[0].is_markup() || bound[1].is_markup())) {
+    Arguments arguments;
+    arguments.positional = {to_text(bound[0]), to_text(bound[1])};
+    if (!bound[2].is_missing() && !bound[2].is_none()) arguments.positional.push_back(bound[2]);
+    return call_markup_method(escaped(input), Method::k_replace, arguments);
+  }
   const Value text = to_text(input);
   const Value from = to_text(bound[0]);
   const Value to = to_text(bound[1]);
@@ -252,7 +258,7 @@ Value filter_wordwrap(Interpreter&, const Value& input, Bound& bound, Arguments&
   return join_texts(text_argument(separator, "wrapstring"), lines);
 }
 
-Value filter_xmlattr(Interpreter&, const Value& input, Bound& bound, Arguments&) {
+Value filter_xmlattr(Interpreter& interpreter, const Value& input, Bound& bound, Arguments&) {
   if (!input.is_dict()) raise_runtime("xmlattr needs a mapping");
   TextBuilder out;
   bool first = true;
@@ -270,7 +276,7 @@ Value filter_xmlattr(Interpreter&, const Value& input, Bound& bound, Arguments&)
     out.append(safe.as_text());
     out.append('"', Provenance::kTemplate);
   }
-  return out.take();
+  return interpreter.escapes() ? out.take().as_markup() : out.take();
 }
 
 constexpr FilterInfo kFilters[] = {
