@@ -345,6 +345,10 @@ bool operator==(const Value& a, const Value& b) {
 }
 
 Result<Value> parse(std::string_view text, const ParseLimits& limits) {
+  // The parser below would take it for the end of the text.
+  if (const std::size_t nul = text.find('\0'); nul != text.npos) {
+    return fail(ErrorCode::kInvalidRequest, fmt::format("Not valid JSON: a NUL byte at offset {}", nul));
+  }
   std::optional<std::string> mended;
   if (text.find("\\ud") != text.npos || text.find("\\uD") != text.npos) mended = without_lone_surrogates(text);
   if (mended) text = *mended;

@@ -70,6 +70,12 @@ TEST(Json, RefusesWhatIsNotOneDocument) {
   for (const char* text : {"", "{}x", "nul", "\"\x80\"", "[1,]", "01", "NaN"}) EXPECT_FALSE(parse(text)) << text;
 }
 
+TEST(Json, ANulByteDoesNotEndTheText) {
+  using namespace std::string_view_literals;
+  for (const std::string_view text : {"7\0"sv, "{}\0x"sv, "[1\0]"sv, "\"a\0b\""sv, "\0"sv})
+    EXPECT_FALSE(parse(text).has_value());
+}
+
 TEST(Json, LaysOutLikePythonWithAnIndent) {
   const auto value = parse(R"({"a":[1,{}],"b":[]})");
   EXPECT_EQ(dump(*value, {.indent = 2, .item_separator = ", ", .key_separator = ": "}),
