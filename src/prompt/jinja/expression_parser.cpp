@@ -129,6 +129,7 @@ ExpressionPtr Parser::parse_sum() {
   }
   if (left->kind == ExpressionKind::kAdd) {
     auto& sum = static_cast<Binary&>(*left);
+    if (!sum.additions.empty()) return left;  // a sum in brackets, which has been here before
     const Expression* part = &sum;
     for (; part->kind == ExpressionKind::kAdd; part = static_cast<const Binary&>(*part).left.get()) {
       sum.additions.push_back(static_cast<const Binary*>(part));
