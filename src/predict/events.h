@@ -30,6 +30,11 @@ struct LoadEnded {
   double load_seconds = 0;
 };
 
+// Messages of the conversation that its overflow policy left out of the prompt (context_overflow.h).
+struct MessagesDropped {
+  std::size_t count = 0;
+};
+
 // The engine tokenised the prompt and it fits: from here on an answer will come.
 struct Accepted {
   int choice = 0;
@@ -116,7 +121,8 @@ ChoiceEnded to_choice_ended(int choice, const runtime::Done& done);
 
 struct End {};
 
-using Event = std::variant<LoadStarted, LoadProgress, LoadEnded, Accepted, Started, PromptProgress, TextDelta,
-                           ToolCallStarted, ToolCallArguments, ToolCallEnded, ToolCallFailed, ChoiceEnded, End, Error>;
+using Event =
+    std::variant<LoadStarted, LoadProgress, LoadEnded, MessagesDropped, Accepted, Started, PromptProgress, TextDelta,
+                 ToolCallStarted, ToolCallArguments, ToolCallEnded, ToolCallFailed, ChoiceEnded, End, Error>;
 
 }  // namespace atelier::predict

@@ -5,6 +5,7 @@
 #include <stop_token>
 #include <utility>
 
+#include <fmt/format.h>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -245,44 +246,85 @@ awaitable<Result<prompt::RenderedPrompt>> render(const prompt::ChatTemplate& cha
   co_return co_await run_on(pool, on_pool);
 }
 
-// Cells that the answer should find free: what it may need, at most a quarter of the context.
-std::uint64_t room_for_answer(const GenerationOptions& options, std::uint64_t context_length) {
-  return options.max_tokens > 0 ? std::min(options.max_tokens, context_length / 4) : context_length / 8;
+ContextOverflow overflow_policy(const ChatRequest& request, const models::ModelEntry& entry) {
+  if (request.overflow) return *request.overflow;
+  const std::optional<std::string>& of_model = entry.defaults.sampling.context_overflow_policy;
+  const auto policy = of_model ? context_overflow_policy(*of_model) : std::nullopt;
+  return policy.value_or(ContextOverflow::kStopAtLimit);
 }
 
-// Drops as few turns as make the conversation fit, as the request's policy says. What cannot fit is left to the
-// engine to refuse, with the numbers.
-awaitable<Result<void>> shorten(prompt::RenderRequest& conversation, const ChatRequest& request,
-                                runtime::Instance& instance, const prompt::ChatTemplate& chat_template,
-                                boost::asio::any_io_executor pool) {
-  const std::uint64_t context_length = instance.info().config.context_length.value_or(0);
-  if (context_length == 0) co_return Result<void>();
-  const std::uint64_t budget = context_length - room_for_answer(request.options, context_length);
+std::size_t text_bytes(const prompt::RenderedPrompt& rendered) {
+  std::size_t bytes = 0;
+  for (const prompt::Segment& segment : rendered.segments) bytes += segment.text.size();
+  return bytes;
+}
 
-  // versions[k]: the conversation after k drops. More drops never make it longer, so the first that fits is found by
-  // halving.
-  std::vector<std::vector<prompt::Message>> versions{conversation.messages};
-  for (auto messages = conversation.messages; drop_messages(messages, request.overflow);) versions.push_back(messages);
-  std::size_t least = 0;
-  std::size_t most = versions.size() - 1;
-  std::size_t probe = 0;  // most conversations fit as they are
-  while (least < most || probe == 0) {
-    conversation.messages = versions[probe];
-    const Result<prompt::RenderedPrompt> rendered = co_await render(chat_template, conversation, pool);
-    if (!rendered) co_return std::unexpected(rendered.error());
+Error nothing_more_to_drop(ContextOverflow policy, std::uint64_t tokens, std::uint64_t context_length) {
+  const std::string_view kept = policy == ContextOverflow::kTruncateMiddle
+                                    ? "the system prompt, the first and the last user message"
+                                    : "the system prompt and the last user message";
+  return {ErrorCode::kContextLengthExceeded,
+          fmt::format("What must stay of the conversation ({}, with tools and what came last) has {} tokens, but the "
+                      "context holds {}, one of which is for the answer. Shorten it, or load the model with a longer "
+                      "context",
+                      kept, tokens, context_length),
+          "messages"};
+}
+
+// Renders the conversation; where it leaves too little of the context for an answer, without what the policy lets go.
+// Then `conversation` has the messages that are left.
+awaitable<Result<prompt::RenderedPrompt>> render_within(prompt::RenderRequest& conversation, ContextOverflow policy,
+                                                        std::uint64_t max_tokens, std::shared_ptr<Work> work,
+                                                        runtime::Instance& instance,
+                                                        const prompt::ChatTemplate& chat_template,
+                                                        boost::asio::any_io_executor pool) {
+  Result<prompt::RenderedPrompt> rendered = co_await render(chat_template, conversation, pool);
+  const std::uint64_t context_length = instance.info().config.context_length.value_or(0);
+  if (!rendered || policy == ContextOverflow::kStopAtLimit || context_length == 0) co_return rendered;
+  const std::uint64_t budget = context_length - room_for_answer(max_tokens, context_length);
+  // A token has at least a byte.
+  if (text_bytes(*rendered) < budget) co_return rendered;
+
+  const std::vector<prompt::Message> all = conversation.messages;
+  const std::vector<Stretch> stretches = droppable(all, policy);
+  std::vector<std::uint64_t> weights;
+  std::uint64_t rest = weight(all, {0, all.size()});
+  for (const Stretch& stretch : stretches) {
+    weights.push_back(weight(all, stretch));
+    rest -= weights.back();
+  }
+  for (const json::Value& tool : conversation.tools) rest += json::dump(tool).size();
+
+  FitSearch search(weights, rest, budget);
+  std::size_t rendered_without = 0;
+  for (auto dropped = search.next(); dropped; dropped = search.next()) {
+    if (*dropped != rendered_without) {
+      conversation.messages = without(all, stretches, *dropped);
+      rendered = co_await render(chat_template, conversation, pool);
+      if (!rendered) co_return rendered;
+      rendered_without = *dropped;
+    }
     std::vector<runtime::PromptSegment> segments = to_segments(*rendered);
     const Result<std::uint64_t> tokens = co_await instance.count(std::move(segments), !rendered->begins_with_bos);
     if (!tokens) co_return std::unexpected(tokens.error());
-    if (*tokens <= budget) {
-      most = probe;
-    } else {
-      least = std::min(probe + 1, most);
-    }
-    if (least >= most) break;
-    probe = (least + most) / 2;
+    if (work->stop.stop_requested()) co_return fail(ErrorCode::kCancelled, "The request was cancelled");
+    search.counted(*tokens);
   }
-  conversation.messages = std::move(versions[most]);
-  co_return Result<void>();
+  if (search.tokens() >= context_length) {
+    co_return std::unexpected(nothing_more_to_drop(policy, search.tokens(), context_length));
+  }
+  if (search.dropped() != rendered_without) {
+    conversation.messages = without(all, stretches, search.dropped());
+    rendered = co_await render(chat_template, conversation, pool);
+    if (!rendered) co_return rendered;
+  }
+  if (search.dropped() > 0) {
+    const std::size_t left_out = all.size() - conversation.messages.size();
+    log::info("{} of {} messages to {} were left out: the prompt has {} tokens of a context of {}", left_out,
+              all.size(), work->instance_id, search.tokens(), context_length);
+    work->events.push_now(MessagesDropped{left_out});
+  }
+  co_return rendered;
 }
 
 awaitable<Result<void>> run_chat(std::shared_ptr<Work> work, ModelService& models, boost::asio::any_io_executor pool,
@@ -300,12 +342,9 @@ awaitable<Result<void>> run_chat(std::shared_ptr<Work> work, ModelService& model
   }
   ChatPrompt chat =
       chat_prompt(request, (*chat_template)->capabilities(), *model->entry, models.settings().separate_reasoning);
-  if (request.overflow != ContextOverflow::kStopAtLimit) {
-    const Result<void> shortened =
-        co_await shorten(chat.conversation, request, *model->instance, **chat_template, pool);
-    if (!shortened) co_return shortened;
-  }
-  const Result<prompt::RenderedPrompt> rendered = co_await render(**chat_template, chat.conversation, pool);
+  const ContextOverflow policy = overflow_policy(request, *model->entry);
+  const Result<prompt::RenderedPrompt> rendered = co_await render_within(
+      chat.conversation, policy, request.options.max_tokens, work, *model->instance, **chat_template, pool);
   if (!rendered) co_return std::unexpected(rendered.error());
   chat.answer.output.starts_in_reasoning = rendered->opens_reasoning;
   chat.answer.begins = rendered->answer_begins;

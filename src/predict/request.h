@@ -58,7 +58,7 @@ struct ChatRequest {
   std::optional<ReasoningEffort> reasoning;
   json::Object template_variables;  // chat_template_kwargs, enable_thinking
   GenerationOptions options;
-  ContextOverflow overflow = ContextOverflow::kStopAtLimit;
+  std::optional<ContextOverflow> overflow;  // absent: the model's (model.yaml), else kStopAtLimit
 };
 
 using PromptInput = std::variant<std::string, std::vector<std::int32_t>>;  // text or token ids

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "api/fields.h"
+#include "predict/context_overflow.h"
 
 namespace atelier::api::openai {
 namespace {
@@ -414,19 +415,15 @@ void decode_reasoning(Fields& fields, predict::ChatRequest& request) {
   }
 }
 
-void decode_overflow(Fields& fields, predict::ChatRequest& request) {
-  const auto policy = fields.string("context_overflow_policy");
-  if (!policy) return;
-  if (*policy == "stopAtLimit") {
-    request.overflow = predict::ContextOverflow::kStopAtLimit;
-  } else if (*policy == "truncateMiddle") {
-    request.overflow = predict::ContextOverflow::kTruncateMiddle;
-  } else if (*policy == "rollingWindow") {
-    request.overflow = predict::ContextOverflow::kRollingWindow;
-  } else {
+std::optional<predict::ContextOverflow> decode_overflow(Fields& fields) {
+  const auto name = fields.string("context_overflow_policy");
+  if (!name) return std::nullopt;
+  const auto policy = predict::context_overflow_policy(*name);
+  if (!policy) {
     fields.fail("context_overflow_policy",
                 "'context_overflow_policy' must be 'stopAtLimit', 'truncateMiddle' or 'rollingWindow'");
   }
+  return policy;
 }
 
 // ---------------------------------------------------------------- prompts and inputs
@@ -497,7 +494,7 @@ Result<ChatCall> decode_chat(const json::Object& body) {
   if (const auto thinking = fields.boolean("enable_thinking")) {
     call.request.template_variables.set("enable_thinking", *thinking);
   }
-  decode_overflow(fields, call.request);
+  call.request.overflow = decode_overflow(fields);
   if (fields.error()) return std::unexpected(*fields.error());
   return call;
 }
@@ -526,6 +523,11 @@ Result<CompletionCall> decode_completion(const json::Object& body) {
   }
   if (const auto best_of = fields.integer("best_of", 1, kMaxChoices); best_of && *best_of != options.choices) {
     fields.fail("best_of", "'best_of' must be equal to 'n': every answer is returned");
+  }
+  if (decode_overflow(fields).value_or(predict::ContextOverflow::kStopAtLimit) !=
+      predict::ContextOverflow::kStopAtLimit) {
+    fields.fail("context_overflow_policy",
+                "'context_overflow_policy' must be 'stopAtLimit' here: a text has no messages that could be left out");
   }
   call.response = decode_response_options(fields);
   call.response.logprobs = options.logprobs;

@@ -9,6 +9,8 @@
 namespace atelier::api::openai {
 namespace {
 
+constexpr std::string_view kChatChunk = "chat.completion.chunk";
+
 std::int64_t unix_now() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -43,11 +45,12 @@ json::Value text_chunk(int index, std::string text, json::Value logprobs, json::
 }
 
 void append_chunk(std::string& out, const AnswerHead& head, std::string_view object, json::Value choices,
-                  const json::Value* usage) {
+                  const json::Value* usage, const json::Object* stats = nullptr) {
   json::Object chunk{{"id", head.id}, {"object", object}, {"created", head.created}, {"model", head.model}};
-  if (object == "chat.completion.chunk") chunk.append("system_fingerprint", head.model);
+  if (object == kChatChunk) chunk.append("system_fingerprint", head.model);
   chunk.append("choices", std::move(choices));
   if (usage != nullptr) chunk.append("usage", *usage);
+  if (stats != nullptr) chunk.append("stats", *stats);
   net::sse::append_data(out, json::dump(chunk));
 }
 
@@ -131,7 +134,7 @@ ChatStream::ChatStream(const predict::Prediction& prediction, ResponseOptions op
     : prediction_(prediction), options_(options), choices_(choices), usage_(choices) {}
 
 void ChatStream::chunk(std::string& out, json::Value choices, const json::Value* usage) const {
-  append_chunk(out, head_, "chat.completion.chunk", std::move(choices), usage);
+  append_chunk(out, head_, kChatChunk, std::move(choices), usage);
 }
 
 void ChatStream::begin(std::string& out) {
@@ -176,13 +179,15 @@ void ChatStream::event(const predict::Event& event, std::string& out) {
   } else if (const auto* ended = std::get_if<predict::ChoiceEnded>(&event)) {
     usage_.add(*ended);
     chunk(out, choice_chunk(ended->choice, {}, nullptr, finish_reason(ended->reason)));
+  } else if (const auto* dropped = std::get_if<predict::MessagesDropped>(&event)) {
+    stats_.set("dropped_messages", dropped->count);
   }
 }
 
 void ChatStream::end(std::string& out) {
   if (options_.include_usage) {
     const json::Value usage = usage_.to_json();
-    chunk(out, json::Array(), &usage);
+    append_chunk(out, head_, kChatChunk, json::Array(), &usage, stats_.empty() ? nullptr : &stats_);
   }
   out += net::sse::kDone;
 }
@@ -211,6 +216,8 @@ void ChatAnswer::add(const predict::Event& event) {
   } else if (const auto* ended = std::get_if<predict::ChoiceEnded>(&event)) {
     choice_of(ended->choice).reason = ended->reason;
     usage_.add(*ended);
+  } else if (const auto* dropped = std::get_if<predict::MessagesDropped>(&event)) {
+    stats_.set("dropped_messages", dropped->count);
   }
 }
 
@@ -239,9 +246,14 @@ json::Value ChatAnswer::to_json(const std::string& instance_id) const {
                                    {"finish_reason", finish_reason(choice.reason)},
                                    {"message", message(choice)}});
   }
-  return json::Object{{"id", ids::chat_completion()}, {"object", "chat.completion"},      {"created", unix_now()},
-                      {"model", instance_id},         {"choices", std::move(choices)},    {"usage", usage_.to_json()},
-                      {"stats", json::Object{}},      {"system_fingerprint", instance_id}};
+  return json::Object{{"id", ids::chat_completion()},
+                      {"object", "chat.completion"},
+                      {"created", unix_now()},
+                      {"model", instance_id},
+                      {"choices", std::move(choices)},
+                      {"usage", usage_.to_json()},
+                      {"stats", stats_},
+                      {"system_fingerprint", instance_id}};
 }
 
 // ---------------------------------------------------------------- text completion

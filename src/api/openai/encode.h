@@ -67,6 +67,7 @@ class ChatStream : public StreamEncoder {
   int choices_;
   AnswerHead head_;
   UsageCounter usage_;
+  json::Object stats_;
 };
 
 class CompletionStream : public StreamEncoder {
@@ -111,6 +112,7 @@ class ChatAnswer {
   ResponseOptions options_;
   std::vector<Choice> choices_;
   UsageCounter usage_;
+  json::Object stats_;
 };
 
 class CompletionAnswer {
