@@ -49,7 +49,7 @@ class Interpreter {
     Arguments arguments_;
   };
 
-  // Statements (interpreter.cpp).
+  // Statements (interpreter.cpp, loops.cpp).
   Flow execute(const StatementList& body);
   Flow execute(const Statement& node);
   void execute_output(const Output& node);
