@@ -11,9 +11,11 @@ namespace {
 constexpr double kMemory = 0.9;
 constexpr double kFading = 0.97;
 
-// What is expected of guesses behind an agreement of 3, 4, 5 and 6, 7 to 9, 10 to 15, and more tokens, before the
-// answer has shown what it does; it weighs as much as so many observations.
-constexpr std::array<double, 6> kExpected = {0.30, 0.45, 0.60, 0.75, 0.86, 0.94};
+// What is expected of guesses before the answer has shown what it does: behind an agreement of 3, 4, 5 and 6, 7 to 9, 10
+// to 15, and more tokens; of a model, with a probability below 0.3, 0.5, 0.7, 0.85, 0.95, and above. It weighs as much
+// as so many observations.
+constexpr std::array<double, kDraftClasses> kExpected = {0.30, 0.45, 0.60, 0.75, 0.86, 0.94,
+                                                         0.15, 0.35, 0.55, 0.72, 0.85, 0.94};
 constexpr double kExpectedWeight = 2;
 
 constexpr double kUnmeasuredRow = 0.5;
@@ -71,30 +73,35 @@ double StepCosts::of(std::size_t rows) const {
 
 // ---------------------------------------------------------------- chances
 
-std::size_t DraftControl::class_of(std::size_t agreement) {
-  if (agreement <= 3) return 0;
-  if (agreement <= 4) return 1;
-  if (agreement <= 6) return 2;
-  if (agreement <= 9) return 3;
-  return agreement <= 15 ? 4 : 5;
+DraftClass class_of_agreement(std::size_t tokens) {
+  if (tokens <= 3) return 0;
+  if (tokens <= 4) return 1;
+  if (tokens <= 6) return 2;
+  if (tokens <= 9) return 3;
+  return tokens <= 15 ? 4 : 5;
 }
 
-double DraftControl::chance(std::size_t agreement) const {
-  const std::size_t c = class_of(agreement);
-  return (kExpected[c] * kExpectedWeight + seen_[c].right) / (kExpectedWeight + seen_[c].tried);
+DraftClass class_of_probability(double p) {
+  constexpr std::array<double, 5> kBounds = {0.3, 0.5, 0.7, 0.85, 0.95};
+  const auto above = std::upper_bound(kBounds.begin(), kBounds.end(), p);
+  return static_cast<DraftClass>(6 + (above - kBounds.begin()));
 }
 
-double DraftControl::expected_tokens(std::size_t agreement, std::size_t length) const {
+double DraftControl::chance(DraftClass guess) const {
+  return (kExpected[guess] * kExpectedWeight + seen_[guess].right) / (kExpectedWeight + seen_[guess].tried);
+}
+
+double DraftControl::expected_tokens(std::span<const DraftClass> guesses) const {
   double tokens = 1;
   double all_right = 1;
-  for (std::size_t i = 0; i < length; ++i) {
-    all_right *= chance(agreement + i);
+  for (const DraftClass guess : guesses) {
+    all_right *= chance(guess);
     tokens += all_right;
   }
   return tokens;
 }
 
-std::size_t DraftControl::length(std::size_t agreement, std::size_t most, std::size_t other_rows, double other_tokens,
+std::size_t DraftControl::length(std::span<const DraftClass> guesses, std::size_t other_rows, double other_tokens,
                                  const StepCosts& costs) const {
   const double plain = costs.of(other_rows + 1);
   const double single = costs.of(1);
@@ -102,11 +109,11 @@ std::size_t DraftControl::length(std::size_t agreement, std::size_t most, std::s
   std::size_t best_length = 0;
   double tokens = 1;
   double all_right = 1;
-  for (std::size_t k = 1; k <= std::min(most, kLongest); ++k) {
+  for (std::size_t k = 1; k <= std::min(guesses.size(), kLongest); ++k) {
     const double cost = costs.of(other_rows + 1 + k);
     // Nothing right: one token, as without.
-    if ((cost - plain) / single > purse_) break;
-    all_right *= chance(agreement + k - 1);
+    if (!can_afford((cost - plain) / single)) break;
+    all_right *= chance(guesses[k - 1]);
     tokens += all_right;
     const double ratio = (other_tokens + tokens) / cost;
     if (ratio > best) {
@@ -117,15 +124,15 @@ std::size_t DraftControl::length(std::size_t agreement, std::size_t most, std::s
   return best_length;
 }
 
-void DraftControl::note_verified(std::size_t agreement, std::size_t drafted, std::size_t accepted,
-                                 std::size_t other_rows, const StepCosts& costs) {
-  for (std::size_t i = 0; i < std::min(accepted + 1, drafted); ++i) {
-    Chance& seen = seen_[class_of(agreement + i)];
+void DraftControl::note_verified(std::span<const DraftClass> guesses, std::size_t accepted, std::size_t other_rows,
+                                 const StepCosts& costs) {
+  for (std::size_t i = 0; i < std::min(accepted + 1, guesses.size()); ++i) {
+    Chance& seen = seen_[guesses[i]];
     seen.right = seen.right * kFading + (i < accepted ? 1 : 0);
     seen.tried = seen.tried * kFading + 1;
   }
   const double plain = costs.of(other_rows + 1);
-  const double extra = costs.of(other_rows + 1 + drafted) - plain;
+  const double extra = costs.of(other_rows + 1 + guesses.size()) - plain;
   const auto gained = static_cast<double>(accepted);
   earn(kShare * (gained + 1) + (gained * plain - extra) / costs.of(1));
 }

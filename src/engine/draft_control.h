@@ -14,7 +14,9 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
+#include <vector>
 
 namespace atelier::engine {
 
@@ -39,24 +41,49 @@ class StepCosts {
   std::array<Sample, kMostRows + 1> samples_{};
 };
 
+// Guesses are of classes, by what is known of each before it is verified; how often those of a class are right is
+// counted.
+using DraftClass = std::uint8_t;
+inline constexpr std::size_t kDraftClasses = 12;
+// Guessed from the text itself, where so many tokens before it stood there too (NgramLookup::Guess).
+DraftClass class_of_agreement(std::size_t tokens);
+// Guessed by a model that gave it this probability.
+DraftClass class_of_probability(double p);
+
+struct Draft {
+  std::vector<std::int32_t> tokens;
+  std::vector<DraftClass> classes;        // one for each
+  std::chrono::duration<double> time{0};  // that it took to make it
+
+  void cut(std::size_t length) {
+    tokens.resize(length);
+    classes.resize(length);
+  }
+};
+
 class DraftControl {
  public:
   static constexpr std::size_t kLongest = 16;
 
-  // The number of tokens to draft, at most `most`, behind an agreement of so many tokens (NgramLookup::Guess; the
-  // longer, the surer). The other sequences of the step have `other_rows` rows and are expected to give
+  // How many of the guesses to verify. The other sequences of the step have `other_rows` rows and are expected to give
   // `other_tokens` tokens.
-  std::size_t length(std::size_t agreement, std::size_t most, std::size_t other_rows, double other_tokens,
+  std::size_t length(std::span<const DraftClass> guesses, std::size_t other_rows, double other_tokens,
                      const StepCosts& costs) const;
-  // The tokens that such a draft is expected to give, the one behind it included.
-  double expected_tokens(std::size_t agreement, std::size_t length) const;
+  // The tokens that verifying these is expected to give, the one behind them included.
+  double expected_tokens(std::span<const DraftClass> guesses) const;
+  // That a guess is right, if those before it were.
+  double chance(DraftClass guess) const;
+  // Whether so many single steps may be lost.
+  bool can_afford(double steps) const { return steps <= purse_; }
 
   // A step without a draft gave a token.
   void note_plain() { earn(kShare); }
-  // `accepted` of `drafted` tokens were right, and the answer went on (or ended by itself) with one more. Those
+  // `accepted` of the verified guesses were right, and the answer went on (or ended by itself) with one more. Those
   // behind the first wrong one tell nothing.
-  void note_verified(std::size_t agreement, std::size_t drafted, std::size_t accepted, std::size_t other_rows,
+  void note_verified(std::span<const DraftClass> guesses, std::size_t accepted, std::size_t other_rows,
                      const StepCosts& costs);
+  // So long was worked on guesses, verified or not.
+  void note_drafting(StepCosts::Seconds time, const StepCosts& costs) { earn(-time.count() / costs.of(1)); }
 
  private:
   static constexpr double kShare = 0.02;
@@ -67,12 +94,9 @@ class DraftControl {
     double right = 0;
     double tried = 0;
   };
-  static constexpr std::size_t kClasses = 6;
-  static std::size_t class_of(std::size_t agreement);
-  double chance(std::size_t agreement) const;
   void earn(double steps);
 
-  std::array<Chance, kClasses> seen_{};
+  std::array<Chance, kDraftClasses> seen_{};
   double purse_ = kFirstPurse;
 };
 

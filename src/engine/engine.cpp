@@ -166,6 +166,7 @@ void Engine::restrict_to(const wire::Load& load) {
   if (!options_.sandbox || restricted_) return;
   restricted_ = true;
   SandboxPlan plan = plan_sandbox({load.path(), load.mmproj_path()}, options_.backends);
+  plan.readable.insert(plan.readable.end(), load.model_folders().begin(), load.model_folders().end());
   for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {
     const auto type = ggml_backend_dev_type(ggml_backend_dev_get(i));
     const bool on_gpu = !load.config().has_gpu_layers() || load.config().gpu_layers() != 0;
@@ -284,12 +285,32 @@ void Engine::handle_generate(const Message& message) {
   });
 }
 
+// Loaded in between steps: running predictions wait for it.
+Result<std::shared_ptr<DraftModel>> Engine::draft_model(const std::string& path) {
+  if (draft_model_ && draft_model_->path() == path) return draft_model_;
+  draft_model_.reset();
+  Model::Hooks hooks;
+  hooks.abandon = &closing_;
+  hooks.warn = [this](const std::string& text) { send_log(LibraryLogLevel::kWarn, text); };
+  auto draft = DraftModel::load(path, *model_, hooks);
+  if (draft) draft_model_ = *draft;
+  return draft;
+}
+
 void Engine::submit_generate(std::uint64_t id, Result<GenerateRequest> request) {
   const auto prepared = preparing_.extract(id);
   if (prepared.empty()) return;  // cancelled, and answered
   if (!request) {
     send_error(id, request.error());
     return;
+  }
+  if (!request->draft_path.empty()) {
+    auto draft = draft_model(request->draft_path);
+    if (!draft) {
+      send_error(id, draft.error());
+      return;
+    }
+    request->draft_model = std::move(*draft);
   }
   scheduler_->submit(std::move(*request));
   if (prepared.mapped()) scheduler_->pause(id);

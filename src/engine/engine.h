@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "engine/connection.h"
+#include "engine/draft_model.h"
 #include "engine/embedder.h"
 #include "engine/kv_block_store.h"
 #include "engine/library_log.h"
@@ -66,6 +67,7 @@ class Engine {
   void handle_info(std::uint64_t id);
   void shut_down();
 
+  Result<std::shared_ptr<DraftModel>> draft_model(const std::string& path);
   std::unique_ptr<KvBlockStore> block_store(const wire::Load& load);
 
   // What a request of this kind needs of the model; answers with an error where it is not there.
@@ -97,6 +99,7 @@ class Engine {
   std::unique_ptr<Model> model_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<Embedder> embedder_;
+  std::shared_ptr<DraftModel> draft_model_;  // the one that was named last; predictions may still hold another
   // Requests on the text thread, and whether they were paused meanwhile. A cancelled one is taken out.
   std::unordered_map<std::uint64_t, bool> preparing_;
   std::thread text_thread_;

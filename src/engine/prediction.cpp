@@ -70,30 +70,38 @@ void Prediction::note_adopted(std::size_t length) {
   most_computed_ = std::max(most_computed_, computed_);
 }
 
-Prediction::Draft Prediction::guess(std::size_t most, std::size_t other_rows, double other_tokens,
-                                    const StepCosts& costs) {
-  drafted_ = 0;
+std::size_t Prediction::most_guesses() const {
+  // k guesses may give one token more.
+  return std::min(DraftControl::kLongest, room() - std::min<std::size_t>(room(), 1));
+}
+
+Draft Prediction::guess_from_text(std::size_t most) {
   Draft draft;
-  // A draft of k tokens may give one more.
-  most = std::min({most, DraftControl::kLongest, room() - std::min<std::size_t>(room(), 1)});
   if (most == 0) return draft;
   lookup_.follow(tokens_);
   NgramLookup::Guess found = lookup_.guess(tokens_, most);
-  agreement_ = found.agreement;
-  if (found.agreement == 0) return draft;
-  drafted_ = draft_control_.length(agreement_, most, other_rows, other_tokens, costs);
-  found.tokens.resize(drafted_);
   draft.tokens = std::move(found.tokens);
-  draft.expected_tokens = draft_control_.expected_tokens(agreement_, drafted_);
+  for (std::size_t i = 0; i < draft.tokens.size(); ++i) {
+    draft.classes.push_back(class_of_agreement(found.agreement + i));
+  }
   return draft;
 }
 
+std::vector<std::int32_t> Prediction::take_draft(Draft draft, std::size_t other_rows, double other_tokens,
+                                                 const StepCosts& costs, double& expected_tokens) {
+  draft.cut(draft_control_.length(draft.classes, other_rows, other_tokens, costs));
+  if (draft.time.count() > 0) draft_control_.note_drafting(draft.time, costs);
+  verifying_ = std::move(draft.classes);
+  expected_tokens = draft_control_.expected_tokens(verifying_);
+  return std::move(draft.tokens);
+}
+
 void Prediction::note_verified(std::size_t accepted, bool went_on, std::size_t other_rows, const StepCosts& costs) {
-  if (drafted_ == 0) return draft_control_.note_plain();
+  if (verifying_.empty()) return draft_control_.note_plain();
   accepted_drafts_ += accepted;
-  (went_on ? rejected_drafts_ : ignored_drafts_) += drafted_ - accepted;
-  draft_control_.note_verified(agreement_, drafted_, accepted, other_rows, costs);
-  drafted_ = 0;
+  (went_on ? rejected_drafts_ : ignored_drafts_) += verifying_.size() - accepted;
+  draft_control_.note_verified(verifying_, accepted, other_rows, costs);
+  verifying_.clear();
 }
 
 bool Prediction::sample(std::span<float> logits) {

@@ -13,6 +13,7 @@
 #include "engine/answer_text.h"
 #include "engine/block_mover.h"
 #include "engine/draft_control.h"
+#include "engine/draft_model.h"
 #include "engine/ngram_lookup.h"
 #include "engine/prefix_tree.h"
 #include "engine/sampler.h"
@@ -40,6 +41,8 @@ struct GenerateRequest {
   bool prompt_logprobs = false;
   std::int32_t priority = 0;
   Clock::time_point arrival{};
+  std::string draft_path;                   // of a draft model's file; empty: none
+  std::shared_ptr<DraftModel> draft_model;  // that file, loaded
 };
 
 enum class EndReason { kEndToken, kStopString, kMaxTokens, kContextLength, kCancelled };
@@ -66,7 +69,7 @@ class Prediction {
   // The cells were taken away; everything is to be computed again, or found again.
   void lose_cells() {
     computed_ = 0;
-    drafted_ = 0;
+    verifying_.clear();
     in_store = {};
   }
   // Prompt tokens that needed no work.
@@ -80,15 +83,19 @@ class Prediction {
   // The logits of the prompt's token at `position` (they speak of the one behind it).
   void report_prompt(std::size_t position, std::span<const float> logits, wire::Delta& delta);
 
-  // Guesses of what comes next, at most `most`, as many as pay (draft_control.h says what the others are).
-  struct Draft {
-    std::vector<std::int32_t> tokens;
-    double expected_tokens = 1;  // that verifying it gives
-  };
-  Draft guess(std::size_t most, std::size_t other_rows, double other_tokens, const StepCosts& costs);
-  void drop_guess() { drafted_ = 0; }
+  // How many guesses of what comes next can be of use, at most kLongest of DraftControl.
+  std::size_t most_guesses() const;
+  // What the text itself suggests, at most `most`.
+  Draft guess_from_text(std::size_t most);
+  // Takes as much of the draft as pays (draft_control.h says what the others are); the tokens are to be computed in
+  // this step. `expected_tokens` is what that gives then.
+  std::vector<std::int32_t> take_draft(Draft draft, std::size_t other_rows, double other_tokens, const StepCosts& costs,
+                                       double& expected_tokens);
+  void drop_draft() { verifying_.clear(); }
   // So many of the guesses were what the sampler chose. `went_on`: the answer did not end within them.
   void note_verified(std::size_t accepted, bool went_on, std::size_t other_rows, const StepCosts& costs);
+  const DraftControl& draft_control() const { return draft_control_; }
+  DraftModel* draft_model() const { return request_.draft_model.get(); }
 
   // Chooses the next token from the logits of the newest. May run beside other predictions' samples.
   // False where no token can come.
@@ -105,7 +112,8 @@ class Prediction {
   // The scheduler's own notes.
   SequenceId sequence = kNoSequence;
   bool paused = false;
-  BlockMover::Prompt in_store;    // what of it lies beside the cells
+  std::unique_ptr<DraftModel::Sequence> draft_sequence;  // where its draft model stands; absent: not asked yet
+  BlockMover::Prompt in_store;                           // what of it lies beside the cells
   std::size_t awaited = 0;        // tokens that another prediction is computing for both; 0: it waits for nobody
   std::uint64_t admitted_as = 0;  // a running number; the latest is preempted first
 
@@ -128,9 +136,7 @@ class Prediction {
 
   NgramLookup lookup_;
   DraftControl draft_control_;
-  // The draft that is being verified.
-  std::size_t drafted_ = 0;
-  std::size_t agreement_ = 0;
+  std::vector<DraftClass> verifying_;  // the guesses of this step
   std::uint64_t accepted_drafts_ = 0;
   std::uint64_t rejected_drafts_ = 0;
   std::uint64_t ignored_drafts_ = 0;

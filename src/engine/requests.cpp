@@ -186,6 +186,7 @@ Result<GenerateRequest> generate_request(const wire::Generate& message, const Vo
   request.top_logprobs = message.top_logprobs();
   request.prompt_logprobs = message.prompt_logprobs();
   request.priority = message.priority();
+  request.draft_path = message.draft_model_path();
   return request;
 }
 

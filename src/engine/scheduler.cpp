@@ -19,6 +19,9 @@ constexpr std::size_t kAloneOnCpu = 256;
 // Cells that an admitted prediction should find beyond its prompt. Less only delays the latest when cells run out.
 constexpr std::size_t kGrowthRoom = 128;
 
+// Guesses from the text that are right so often need no second model.
+constexpr double kSure = 0.85;
+
 // A shared beginning that somebody is computing is waited for where it saves at least so many tokens: waiting
 // costs a step or more.
 constexpr std::size_t kWorthWaiting = 32;
@@ -394,16 +397,54 @@ std::vector<Scheduler::Slice> Scheduler::plan_step() {
 }
 
 void Scheduler::add_drafts(std::vector<Slice>& slices) {
-  if (!model_.guesses_from_text()) return;
+  if (!model_.can_take_back()) return;
   std::size_t rows = slices.size();
-  auto tokens = static_cast<double>(rows);
   const std::size_t most_rows = std::min<std::size_t>(model_.batch_size(), model_.max_outputs());
-  for (Slice& slice : slices) {
-    Prediction::Draft draft = slice.prediction->guess(most_rows - rows, rows - 1, tokens - 1, costs_);
-    rows += draft.tokens.size();
-    tokens += draft.expected_tokens - 1;
-    slice.count += draft.tokens.size();
-    slice.draft = std::move(draft.tokens);
+  std::vector<Draft> drafts(slices.size());
+  for (std::size_t i = 0; i < slices.size() && model_.guesses_from_text(); ++i) {
+    Prediction& prediction = *slices[i].prediction;
+    drafts[i] = prediction.guess_from_text(std::min(prediction.most_guesses(), most_rows - rows));
+  }
+  ask_draft_models(slices, drafts);
+  auto tokens = static_cast<double>(rows);
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    drafts[i].cut(std::min(drafts[i].tokens.size(), most_rows - rows));
+    double expected = 1;
+    slices[i].draft = slices[i].prediction->take_draft(std::move(drafts[i]), rows - 1, tokens - 1, costs_, expected);
+    slices[i].count += slices[i].draft.size();
+    rows += slices[i].draft.size();
+    tokens += expected - 1;
+  }
+}
+
+// A second model guesses where the text itself is not sure of what comes.
+void Scheduler::ask_draft_models(const std::vector<Slice>& slices, std::vector<Draft>& drafts) {
+  std::vector<DraftModel::Ask> asks;
+  std::vector<std::size_t> asked;
+  std::vector<DraftModel*> models;
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    Prediction& prediction = *slices[i].prediction;
+    DraftModel* draft_model = prediction.draft_model();
+    if (draft_model == nullptr || prediction.most_guesses() == 0) continue;
+    if (!drafts[i].classes.empty() && prediction.draft_control().chance(drafts[i].classes[0]) > kSure) continue;
+    if (!prediction.draft_sequence) prediction.draft_sequence = draft_model->open();
+    if (!prediction.draft_sequence) continue;
+    if (std::find(models.begin(), models.end(), draft_model) == models.end()) models.push_back(draft_model);
+    asks.push_back({prediction.draft_sequence.get(),
+                    prediction.tokens(),
+                    prediction.most_guesses(),
+                    &prediction.draft_control(),
+                    {}});
+    asked.push_back(i);
+  }
+  for (DraftModel* draft_model : models) draft_model->propose(asks, slices.size(), costs_);
+  for (std::size_t n = 0; n < asks.size(); ++n) {
+    Draft& draft = drafts[asked[n]];
+    if (asks[n].draft.tokens.empty()) {
+      draft.time = asks[n].draft.time;
+      continue;
+    }
+    draft = std::move(asks[n].draft);
   }
 }
 
@@ -431,7 +472,7 @@ void Scheduler::make_room(std::vector<Slice>& slices) {
     for (Slice& slice : slices) {
       slice.count -= slice.draft.size();
       slice.draft.clear();
-      slice.prediction->drop_guess();
+      slice.prediction->drop_draft();
     }
     if (had_drafts) continue;
     ENGINE_INVARIANT(active_.size() > 1);
@@ -577,6 +618,7 @@ std::unique_ptr<Prediction> Scheduler::release(Prediction& prediction, CellCache
   active_.pop_back();
   if (place < active_.size()) active_[place]->sequence = static_cast<SequenceId>(place);
   taken->sequence = kNoSequence;
+  taken->draft_sequence.reset();
   return taken;
 }
 

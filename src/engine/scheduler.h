@@ -12,7 +12,7 @@
 // when its cells are gone (block_mover.h).
 //
 // Speculation. In steps without prompts, a running prediction's next tokens may be guessed from its own text
-// (ngram_lookup.h), as many as pay (draft_control.h), and are computed in the same batch, a row each. Its sampler then
+// (ngram_lookup.h) or by a smaller model (draft_model.h), as many as pay (draft_control.h), and are computed in the same batch, a row each. Its sampler then
 // goes through the rows in order and stops where it chooses otherwise, so the answer is what it would have been; what
 // was computed too much is taken back.
 //
@@ -117,6 +117,7 @@ class Scheduler {
   std::vector<Prediction*> pending_prompts(Clock::time_point restore_until);
   std::vector<std::size_t> share_out(const std::vector<Prediction*>& prompts, std::size_t budget) const;
   void add_drafts(std::vector<Slice>& slices);
+  void ask_draft_models(const std::vector<Slice>& slices, std::vector<Draft>& drafts);
   void make_room(std::vector<Slice>& slices);
   Prediction* first_to_preempt() const;
   void preempt(Prediction& prediction);

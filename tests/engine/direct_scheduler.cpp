@@ -46,10 +46,11 @@ DirectScheduler::DirectScheduler(const std::string& path, const wire::LoadConfig
 
 DirectScheduler::~DirectScheduler() = default;
 
-std::uint64_t DirectScheduler::submit(const wire::Generate& generate) {
+std::uint64_t DirectScheduler::submit(const wire::Generate& generate, std::shared_ptr<DraftModel> draft_model) {
   auto request = generate_request(generate, model_->vocabulary(), 1);
   if (!request) throw std::runtime_error(request.error().message);
   request->id = ++last_id_;
+  request->draft_model = std::move(draft_model);
   scheduler_->submit(std::move(*request));
   return last_id_;
 }

@@ -23,7 +23,7 @@ class DirectScheduler {
   ~DirectScheduler();
 
   // Gives the request's id.
-  std::uint64_t submit(const wire::Generate& generate);
+  std::uint64_t submit(const wire::Generate& generate, std::shared_ptr<DraftModel> draft_model = nullptr);
   // Steps until nothing is left to do, checking after each.
   void run();
   void run_until_ended(std::uint64_t id);
