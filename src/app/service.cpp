@@ -133,12 +133,13 @@ models::CatalogOptions catalog_options(const paths::Home& home, const paths::Res
   return options;
 }
 
-runtime::InstancesConfig instances_config(const paths::Home& home, const Settings& settings,
-                                          runtime::EngineRuntime engine_runtime) {
+runtime::InstancesConfig instances_config(const paths::Home& home, const paths::Resources& resources,
+                                          const Settings& settings, runtime::EngineRuntime engine_runtime) {
   runtime::InstancesConfig config;
   config.runtime = std::move(engine_runtime);
   config.log_folder = home.server_logs();
   config.max_queue = settings.max_queue;
+  config.model_folders = {settings.models_folder, resources.bundled_models()};
   config.kv_cache_root = home.kv_cache();
   config.kv_cache_disk_bytes = settings.kv_cache_disk_mib << 20;
   config.jit_single = settings.jit_single;
@@ -152,7 +153,8 @@ Service::Service(ServiceOptions options, paths::Home home, paths::Resources reso
       resources_(std::move(resources)),
       settings_(std::move(settings)),
       catalog_(catalog_options(home_, resources_, settings_)),
-      instances_(runtime::Instances::create(loop_.get_executor(), instances_config(home_, settings_, engine_runtime))),
+      instances_(runtime::Instances::create(loop_.get_executor(),
+                                            instances_config(home_, resources_, settings_, engine_runtime))),
       models_(catalog_, *instances_, pool_.get_executor(), settings_.models),
       predictor_(loop_.get_executor(), models_, pool_.get_executor()),
       context_{predictor_, models_, pool_.get_executor()},

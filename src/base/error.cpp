@@ -8,6 +8,7 @@ std::string_view to_string(ErrorCode code) {
     case ErrorCode::kMissingParameter: return "missing_required_parameter";
     case ErrorCode::kContextLengthExceeded: return "context_length_exceeded";
     case ErrorCode::kInvalidModelType: return "invalid_model_type";
+    case ErrorCode::kDraftModelIncompatible: return "draft_model_incompatible";
     case ErrorCode::kInvalidApiKey: return "invalid_api_key";
     case ErrorCode::kPermissionDenied: return "insufficient_permissions";
     case ErrorCode::kOriginNotAllowed: return "origin_not_allowed";

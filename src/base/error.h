@@ -12,26 +12,27 @@ namespace atelier {
 
 enum class ErrorCode {
   // What the caller sent.
-  kInvalidRequest,         // a field is wrong                                            400
-  kMissingParameter,       // a required field is absent                                  400
-  kContextLengthExceeded,  // the prompt does not fit                                     400
-  kInvalidModelType,       // an embedding model on a chat route, or the reverse          400
-  kInvalidApiKey,          // no token, or an unknown one                                 401
-  kPermissionDenied,       // the token lacks a permission                                403
-  kOriginNotAllowed,       // a web page of another origin                                403
-  kHostNotAllowed,         // a Host header that names another machine                    403
-  kModelNotFound,          // no such model                                               404
-  kModelNotLoaded,         // the model is there, but loading on demand is off            404
-  kInstanceNotFound,       // no such loaded instance                                     404
-  kNotFound,               // no such route, file or object                               404
-  kMethodNotAllowed,       // the route exists, with another method                       405
-  kRequestTimeout,         // headers or body came too slowly                             408
-  kConflict,               // a name that is taken, a state that forbids it               409
-  kBodyTooLarge,           //                                                             413
-  kUnsupportedMediaType,   //                                                             415
-  kQueueFull,              // too many requests wait for this instance                    429
-  kHeadersTooLarge,        //                                                             431
-  kCancelled,              // the client went away or cancelled                           499
+  kInvalidRequest,          // a field is wrong                                            400
+  kMissingParameter,        // a required field is absent                                  400
+  kContextLengthExceeded,   // the prompt does not fit                                     400
+  kInvalidModelType,        // an embedding model on a chat route, or the reverse          400
+  kDraftModelIncompatible,  // another vocabulary, or a model that takes no guesses       400
+  kInvalidApiKey,           // no token, or an unknown one                                 401
+  kPermissionDenied,        // the token lacks a permission                                403
+  kOriginNotAllowed,        // a web page of another origin                                403
+  kHostNotAllowed,          // a Host header that names another machine                    403
+  kModelNotFound,           // no such model                                               404
+  kModelNotLoaded,          // the model is there, but loading on demand is off            404
+  kInstanceNotFound,        // no such loaded instance                                     404
+  kNotFound,                // no such route, file or object                               404
+  kMethodNotAllowed,        // the route exists, with another method                       405
+  kRequestTimeout,          // headers or body came too slowly                             408
+  kConflict,                // a name that is taken, a state that forbids it               409
+  kBodyTooLarge,            //                                                             413
+  kUnsupportedMediaType,    //                                                             415
+  kQueueFull,               // too many requests wait for this instance                    429
+  kHeadersTooLarge,         //                                                             431
+  kCancelled,               // the client went away or cancelled                           499
   // What the world did.
   kInternal,               // our own fault                                               500
   kModelLoadFailed,        //                                                             500

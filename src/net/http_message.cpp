@@ -47,6 +47,7 @@ int http_status(ErrorCode code) {
     case ErrorCode::kMissingParameter:
     case ErrorCode::kContextLengthExceeded:
     case ErrorCode::kInvalidModelType: return 400;
+    case ErrorCode::kDraftModelIncompatible: return 400;
     case ErrorCode::kInvalidApiKey: return 401;
     case ErrorCode::kPermissionDenied:
     case ErrorCode::kOriginNotAllowed:

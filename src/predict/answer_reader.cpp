@@ -26,7 +26,12 @@ ChoiceEnded to_choice_ended(int choice, const runtime::Done& done) {
   ended.choice = choice;
   ended.reason = to_stop_reason(done.reason);
   ended.stop_string = done.stop_string;
-  ended.usage = {done.prompt_tokens, done.cached_tokens, done.predicted_tokens, 0};
+  ended.usage.prompt_tokens = done.prompt_tokens;
+  ended.usage.cached_tokens = done.cached_tokens;
+  ended.usage.completion_tokens = done.predicted_tokens;
+  ended.usage.accepted_draft_tokens = done.accepted_draft_tokens;
+  ended.usage.rejected_draft_tokens = done.rejected_draft_tokens;
+  ended.usage.ignored_draft_tokens = done.ignored_draft_tokens;
   ended.timing = {done.queue_seconds, done.prompt_seconds, done.generation_seconds};
   return ended;
 }

@@ -101,6 +101,11 @@ struct Usage {
   std::uint64_t cached_tokens = 0;
   std::uint64_t completion_tokens = 0;
   std::uint64_t reasoning_tokens = 0;
+  // Where a draft model guessed: its key, and what became of the guesses.
+  std::string draft_model;
+  std::uint64_t accepted_draft_tokens = 0;
+  std::uint64_t rejected_draft_tokens = 0;
+  std::uint64_t ignored_draft_tokens = 0;  // behind the end of the answer
 };
 
 struct Timing {

@@ -247,11 +247,33 @@ awaitable<Result<LoadedModel>> ModelService::load(ModelLoadRequest request, runt
   runtime::LoadRequest load = load_request(**entry, request.config, request.gpu_ratio);
   load.identifier = request.identifier;
   load.ttl = request.ttl;
+  std::string draft_key = request.draft_model;
+  InstanceInfo no_instance;
+  Result<std::optional<runtime::DraftModel>> draft =
+      co_await draft_model(std::move(draft_key), std::move(no_instance));
+  if (!draft) co_return std::unexpected(draft.error());
+  load.draft_model = std::move(*draft);
   if (const auto fits = check_guardrails(**entry, load.config); !fits) co_return std::unexpected(fits.error());
   loaded_[load.model_key] = *entry;
   const auto instance = co_await instances_.load(std::move(load), std::move(progress), stop);
   if (!instance) co_return std::unexpected(instance.error());
   co_return LoadedModel{(*instance)->info(), *entry};
+}
+
+awaitable<Result<std::optional<runtime::DraftModel>>> ModelService::draft_model(std::string key,
+                                                                                InstanceInfo instance) {
+  if (key.empty()) co_return instance.draft_model;
+  Result<models::ModelPtr> entry = co_await resolve(key);
+  if (!entry) {
+    Error error = entry.error();
+    error.param = "draft_model";
+    co_return std::unexpected(error);
+  }
+  if (kind_of(**entry) != ModelKind::kLlm) {
+    co_return fail(ErrorCode::kInvalidModelType, fmt::format("'{}' is an embedding model and cannot guess text", key),
+                   "draft_model");
+  }
+  co_return runtime::DraftModel{own_key(**entry), (*entry)->path};
 }
 
 awaitable<Result<LoadEstimate>> ModelService::estimate(ModelLoadRequest request) {

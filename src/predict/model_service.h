@@ -49,6 +49,7 @@ struct ModelLoadRequest {
   LoadConfig config;
   std::optional<double> gpu_ratio;  // share of the layers on the GPU, 0 to 1; absent: as many as fit
   std::optional<std::chrono::seconds> ttl;
+  std::string draft_model;  // for requests that name none; empty: none
 };
 
 struct LoadedModel {
@@ -115,6 +116,11 @@ class ModelService {
                                                    std::stop_token stop);
   boost::asio::awaitable<Result<LoadEstimate>> estimate(ModelLoadRequest request);
   boost::asio::awaitable<Result<void>> unload(std::string instance_id);
+
+  // The draft model that a request is to use: the one it names, else the instance's. Fails with kModelNotFound or
+  // kInvalidModelType, parameter "draft_model".
+  boost::asio::awaitable<Result<std::optional<runtime::DraftModel>>> draft_model(std::string key,
+                                                                                 InstanceInfo instance);
 
   // The instance that a request's `model` names (rest-api: identifier, loaded key, downloaded key, …), loading it
   // where it must. An empty name takes the only or the last used loaded model.

@@ -39,6 +39,7 @@ struct Work {
   EventQueue<Event> events;
   std::stop_source stop;
   std::string instance_id;
+  std::string draft_model;  // its key; empty: none guesses
 
   int running = 0;                         // choices that have not ended
   std::optional<Error> failure;            // the first choice that failed
@@ -124,6 +125,7 @@ awaitable<std::optional<Error>> pump(std::shared_ptr<Work> work, std::unique_ptr
       done = true;
     }
     for (Event& each : passed_on) {
+      if (auto* end = std::get_if<ChoiceEnded>(&each)) end->usage.draft_model = work->draft_model;
       Event value = std::move(each);
       co_await work->events.push(std::move(value));
     }
@@ -176,8 +178,10 @@ awaitable<Result<void>> run_choices(std::shared_ptr<Work> work, std::shared_ptr<
 
 // ---------------------------------------------------------------- requests for the engine
 
-runtime::GenerateRequest base_request(const GenerationOptions& options, const models::ModelEntry& entry) {
+runtime::GenerateRequest base_request(const GenerationOptions& options, const models::ModelEntry& entry,
+                                      const std::optional<runtime::DraftModel>& draft) {
   runtime::GenerateRequest request;
+  if (draft) request.draft_model_path = draft->path;
   request.sampling = options.sampling;
   apply_sampling_defaults(request.sampling, entry.defaults.sampling);
   request.max_tokens = options.max_tokens;
@@ -327,10 +331,21 @@ awaitable<Result<prompt::RenderedPrompt>> render_within(prompt::RenderRequest& c
   co_return rendered;
 }
 
+awaitable<Result<std::optional<runtime::DraftModel>>> find_draft(std::shared_ptr<Work> work, ModelService& models,
+                                                                 std::string key, const AcquiredModel& model) {
+  InstanceInfo instance = model.instance->info();
+  Result<std::optional<runtime::DraftModel>> draft = co_await models.draft_model(std::move(key), std::move(instance));
+  if (draft && *draft) work->draft_model = (*draft)->key;
+  co_return draft;
+}
+
 awaitable<Result<void>> run_chat(std::shared_ptr<Work> work, ModelService& models, boost::asio::any_io_executor pool,
                                  ChatRequest request) {
   const Result<AcquiredModel> model = co_await acquire(work, models, request.model, request.options.ttl);
   if (!model) co_return std::unexpected(model.error());
+  std::string draft_key = request.options.draft_model;
+  const auto draft = co_await find_draft(work, models, std::move(draft_key), *model);
+  if (!draft) co_return std::unexpected(draft.error());
   const auto chat_template = models.chat_template(*model->entry, template_use(request));
   if (!chat_template) co_return std::unexpected(chat_template.error());
 
@@ -349,7 +364,7 @@ awaitable<Result<void>> run_chat(std::shared_ptr<Work> work, ModelService& model
   chat.answer.output.starts_in_reasoning = rendered->opens_reasoning;
   chat.answer.begins = rendered->answer_begins;
 
-  Choice choice{base_request(request.options, *model->entry), {}, std::move(chat.answer)};
+  Choice choice{base_request(request.options, *model->entry, *draft), {}, std::move(chat.answer)};
   choice.request.prompt = to_segments(*rendered);
   choice.request.add_bos = !rendered->begins_with_bos;
   std::vector<Choice> all;
@@ -360,10 +375,13 @@ awaitable<Result<void>> run_chat(std::shared_ptr<Work> work, ModelService& model
 awaitable<Result<void>> run_completion(std::shared_ptr<Work> work, ModelService& models, CompletionRequest request) {
   const Result<AcquiredModel> model = co_await acquire(work, models, request.model, request.options.ttl);
   if (!model) co_return std::unexpected(model.error());
+  std::string draft_key = request.options.draft_model;
+  const auto draft = co_await find_draft(work, models, std::move(draft_key), *model);
+  if (!draft) co_return std::unexpected(draft.error());
 
   std::vector<Choice> all;
   for (PromptInput& input : request.prompts) {
-    runtime::GenerateRequest generate = base_request(request.options, *model->entry);
+    runtime::GenerateRequest generate = base_request(request.options, *model->entry, *draft);
     // With log probabilities the engine gives the prompt back token by token; without, its text is all there is to say.
     generate.prompt_logprobs = request.echo && request.options.logprobs;
     const bool echo_text = request.echo && !request.options.logprobs;

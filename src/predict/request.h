@@ -33,6 +33,7 @@ struct GenerationOptions {
   bool logprobs = false;
   std::uint32_t top_logprobs = 0;
   std::optional<std::chrono::seconds> ttl;  // for an instance that this request loads
+  std::string draft_model;                  // key of a smaller model that guesses; empty: the instance's, if it has one
 };
 
 enum class ToolChoice {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,6 +65,7 @@ struct GenerateRequest {
   std::uint32_t top_logprobs = 0;
   bool prompt_logprobs = false;
   std::int32_t priority = 0;
+  std::filesystem::path draft_model_path;  // a smaller model that guesses; empty: none
 };
 
 // ---------------------------------------------------------------- events, in the order they come
@@ -108,6 +110,10 @@ struct Done {
   double queue_seconds = 0;
   double prompt_seconds = 0;
   double generation_seconds = 0;
+  // Guessed tokens (proto/engine.proto).
+  std::uint64_t accepted_draft_tokens = 0;
+  std::uint64_t rejected_draft_tokens = 0;
+  std::uint64_t ignored_draft_tokens = 0;
 };
 
 // Error ends the stream as Done does; exactly one of them comes, last.

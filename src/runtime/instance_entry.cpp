@@ -101,6 +101,7 @@ InstanceInfo InstanceEntry::info() const {
   info.last_used = last_used_at;
   info.jit = request.jit;
   info.size_bytes = request.size_bytes;
+  info.draft_model = request.draft_model;
   info.load_seconds = load_seconds;
   if (client) {
     info.pid = client->pid();

@@ -246,6 +246,7 @@ void Registry::give_kv_cache_folder(LoadRequest& request) const {
 
 EntryPtr Registry::add_entry(std::string id, LoadRequest request) {
   give_kv_cache_folder(request);
+  request.model_folders = config_.model_folders;
   auto entry = std::make_shared<InstanceEntry>(id, std::move(request), executor_);
   const std::weak_ptr<Registry> weak = weak_from_this();
   const std::weak_ptr<InstanceEntry> weak_entry = entry;

@@ -80,6 +80,12 @@ struct EngineModelInfo {
   bool has_fill_in_middle = false;
 };
 
+// A smaller model that guesses for a larger one.
+struct DraftModel {
+  std::string key;  // as the catalog has it
+  std::filesystem::path path;
+};
+
 struct LoadRequest {
   std::string model_key;   // as the catalog has it; also the default identifier
   std::string identifier;  // empty: model_key, or model_key:2, :3, … where taken
@@ -90,7 +96,9 @@ struct LoadRequest {
   LoadConfig config;
   std::optional<std::chrono::seconds> ttl;  // idle time before it is unloaded; absent: never
   bool jit = false;
+  std::optional<DraftModel> draft_model;  // for requests that name none
   // Set by Instances.
+  std::vector<std::filesystem::path> model_folders;
   std::filesystem::path kv_cache_folder;
   std::uint64_t kv_cache_disk_bytes = 0;
 };
@@ -110,6 +118,7 @@ struct InstanceInfo {
   std::chrono::system_clock::time_point last_used;
   bool jit = false;
   std::uint64_t size_bytes = 0;
+  std::optional<DraftModel> draft_model;
   double load_seconds = 0;
   int pid = 0;
 };
@@ -139,6 +148,8 @@ struct InstancesConfig {
   std::filesystem::path log_folder;  // each engine's output goes to LOG_FOLDER/engine-ID.log, bounded
   std::uint32_t max_queue = 512;     // waiting requests of one instance
   bool jit_single = true;            // at most one JIT instance of each kind
+  // Where models are: engines may read these, because a request may name a draft model.
+  std::vector<std::filesystem::path> model_folders;
   // Where engines keep parts of KV caches between their lives, for all models together (kv_cache_folders.h); empty or
   // 0: nowhere.
   std::filesystem::path kv_cache_root;

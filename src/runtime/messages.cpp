@@ -136,6 +136,7 @@ void to_wire(const GenerateRequest& request, wire::Generate& out) {
   out.set_prompt_logprobs(request.prompt_logprobs);
   out.set_add_bos(request.add_bos);
   out.set_priority(request.priority);
+  out.set_draft_model_path(utf8::repair(request.draft_model_path.native()));
 }
 
 void to_wire(const EmbedRequest& request, wire::Embed& out) {
@@ -165,6 +166,8 @@ Result<void> to_wire(const LoadRequest& request, wire::Load& out) {
   out.set_embedding(request.kind == ModelKind::kEmbedding);
   out.set_kv_cache_folder(utf8::repair(request.kv_cache_folder.native()));
   out.set_kv_cache_disk_bytes(request.kv_cache_disk_bytes);
+  for (const std::filesystem::path& folder : request.model_folders)
+    out.add_model_folders(utf8::repair(folder.native()));
   return {};
 }
 
@@ -199,12 +202,18 @@ Done from_wire(const wire::Done& done) {
   out.queue_seconds = done.queue_seconds();
   out.prompt_seconds = done.prompt_seconds();
   out.generation_seconds = done.generation_seconds();
+  out.accepted_draft_tokens = done.accepted_draft_tokens();
+  out.rejected_draft_tokens = done.rejected_draft_tokens();
+  out.ignored_draft_tokens = done.ignored_draft_tokens();
   return out;
 }
 
 Error from_wire(const wire::Error& error) {
   Error out{error_code(error.kind()), error.message(), error.param()};
   if (out.message.empty()) out.message = "The engine gave no reason";
+  if (out.code == ErrorCode::kInvalidRequest && out.param == "draft_model") {
+    out.code = ErrorCode::kDraftModelIncompatible;
+  }
   return out;
 }
 

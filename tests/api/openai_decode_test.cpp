@@ -104,7 +104,7 @@ TEST(DecodeChat, KeepsTheTextsThatClientsMatchOn) {
 TEST(DecodeChat, SaysPlainlyWhatIsNotServedYet) {
   for (const char* members : {R"("response_format":{"type":"json_object"})",
                               R"("response_format":{"type":"json_schema","json_schema":{"schema":{}}})",
-                              R"("grammar":"root ::= \"a\"")", R"("draft_model":"d")", R"("preset":"p")"}) {
+                              R"("grammar":"root ::= \"a\"")", R"("preset":"p")"}) {
     EXPECT_EQ(chat_error(with_user(members)).code, ErrorCode::kNotImplemented) << members;
   }
   chat(with_user(R"("tools":[],"response_format":{"type":"text"})"));

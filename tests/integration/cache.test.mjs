@@ -164,3 +164,56 @@ describe('what the engine does by itself', () => {
     }
   });
 });
+
+describe('a draft model', () => {
+  const chat = (server, extra) => server.post('/v1/chat/completions', {
+    model, messages: [{ role: 'user', content: 'Say something about rivers.' }], max_tokens: 60, temperature: 0, ...extra,
+  });
+
+  test('guesses for a larger one, which says how often it was right', async () => {
+    const server = await Server.start();
+    try {
+      const plain = await (await chat(server, {})).json();
+      assert.deepEqual(plain.stats, {});
+      const drafted = await (await chat(server, { draft_model: 'tiny-llama@q8_0' })).json();
+      const { stats } = drafted;
+      assert.match(stats.draft_model, /^tiny-llama/);
+      assert.equal(stats.total_draft_tokens_count,
+        stats.accepted_draft_tokens_count + stats.rejected_draft_tokens_count + stats.ignored_draft_tokens_count);
+      assert.equal(drafted.usage.completion_tokens, plain.usage.completion_tokens);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test('of another vocabulary, of another kind, or of no name is refused, and the server goes on', async () => {
+    const server = await Server.start();
+    try {
+      const refused = async (draft_model) => {
+        const response = await chat(server, { draft_model });
+        const { error } = await response.json();
+        return [response.status, error.code, error.param];
+      };
+      assert.deepEqual(await refused('tiny-qwen2'), [400, 'draft_model_incompatible', 'draft_model']);
+      assert.deepEqual(await refused('no-such-model'), [404, 'model_not_found', 'draft_model']);
+      assert.deepEqual((await refused('text-embedding-tiny-bert')).slice(0, 1), [400]);
+      assert.equal((await chat(server, {})).status, 200);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test('can be given at load, for all requests', async () => {
+    const server = await Server.start();
+    try {
+      const loaded = await server.post('/api/v1/models/load', { model, identifier: 'mine', draft_model: 'tiny-llama@q8_0' });
+      assert.equal(loaded.status, 200, await loaded.text());
+      const answer = await (await chat(server, { model: 'mine' })).json();
+      assert.match(answer.stats.draft_model, /^tiny-llama/);
+      const absent = await server.post('/api/v1/models/load', { model, identifier: 'other', draft_model: 'no-such-model' });
+      assert.equal(absent.status, 404);
+    } finally {
+      await server.stop();
+    }
+  });
+});

@@ -105,6 +105,7 @@ predict::GenerationOptions decode_options(Fields& fields) {
   decode_stop(fields, options);
   options.choices = static_cast<int>(fields.integer("n", 1, kMaxChoices).value_or(1));
   if (const auto ttl = fields.integer("ttl", 1, INT32_MAX)) options.ttl = std::chrono::seconds(*ttl);
+  options.draft_model = fields.string("draft_model").value_or("");
   return options;
 }
 
@@ -127,7 +128,6 @@ void refuse_unserved(Fields& fields) {
                 ErrorCode::kNotImplemented);
   };
   if (fields.has("grammar")) unserved("grammar", "A grammar");
-  if (fields.has("draft_model")) unserved("draft_model", "Speculative decoding with a draft model");
   if (fields.has("preset")) unserved("preset", "A preset");
   if (fields.has("suffix") && !fields.string("suffix").value_or("").empty()) unserved("suffix", "Fill-in-the-middle");
   if (const json::Object* format = fields.object("response_format")) {

@@ -76,6 +76,10 @@ std::string_view finish_reason(predict::StopReason reason) {
 void UsageCounter::add(const predict::ChoiceEnded& ended) {
   sum_.completion_tokens += ended.usage.completion_tokens;
   sum_.reasoning_tokens += ended.usage.reasoning_tokens;
+  sum_.draft_model = ended.usage.draft_model;
+  sum_.accepted_draft_tokens += ended.usage.accepted_draft_tokens;
+  sum_.rejected_draft_tokens += ended.usage.rejected_draft_tokens;
+  sum_.ignored_draft_tokens += ended.usage.ignored_draft_tokens;
   if (ended.choice % choices_per_prompt_ != 0) return;
   sum_.prompt_tokens += ended.usage.prompt_tokens;
   sum_.cached_tokens += ended.usage.cached_tokens;
@@ -87,6 +91,16 @@ json::Value UsageCounter::to_json() const {
                       {"total_tokens", sum_.prompt_tokens + sum_.completion_tokens},
                       {"prompt_tokens_details", json::Object{{"cached_tokens", sum_.cached_tokens}}},
                       {"completion_tokens_details", json::Object{{"reasoning_tokens", sum_.reasoning_tokens}}}};
+}
+
+json::Object UsageCounter::stats_json() const {
+  if (sum_.draft_model.empty()) return json::Object{};
+  const std::uint64_t total = sum_.accepted_draft_tokens + sum_.rejected_draft_tokens + sum_.ignored_draft_tokens;
+  return json::Object{{"draft_model", sum_.draft_model},
+                      {"total_draft_tokens_count", total},
+                      {"accepted_draft_tokens_count", sum_.accepted_draft_tokens},
+                      {"rejected_draft_tokens_count", sum_.rejected_draft_tokens},
+                      {"ignored_draft_tokens_count", sum_.ignored_draft_tokens}};
 }
 
 json::Value chat_logprobs(const std::vector<predict::Token>& tokens, bool asked) {
@@ -246,14 +260,11 @@ json::Value ChatAnswer::to_json(const std::string& instance_id) const {
                                    {"finish_reason", finish_reason(choice.reason)},
                                    {"message", message(choice)}});
   }
-  return json::Object{{"id", ids::chat_completion()},
-                      {"object", "chat.completion"},
-                      {"created", unix_now()},
-                      {"model", instance_id},
-                      {"choices", std::move(choices)},
-                      {"usage", usage_.to_json()},
-                      {"stats", stats_},
-                      {"system_fingerprint", instance_id}};
+  json::Object stats = usage_.stats_json();
+  for (const auto& [name, value] : stats_) stats.append(name, value);
+  return json::Object{{"id", ids::chat_completion()}, {"object", "chat.completion"},      {"created", unix_now()},
+                      {"model", instance_id},         {"choices", std::move(choices)},    {"usage", usage_.to_json()},
+                      {"stats", std::move(stats)},    {"system_fingerprint", instance_id}};
 }
 
 // ---------------------------------------------------------------- text completion
@@ -316,7 +327,7 @@ json::Value CompletionAnswer::to_json(const std::string& instance_id) {
   }
   return json::Object{{"id", ids::text_completion()}, {"object", "text_completion"},   {"created", unix_now()},
                       {"model", instance_id},         {"choices", std::move(choices)}, {"usage", usage_.to_json()},
-                      {"stats", json::Object{}}};
+                      {"stats", usage_.stats_json()}};
 }
 
 }  // namespace atelier::api::openai

@@ -29,6 +29,8 @@ class UsageCounter {
   explicit UsageCounter(int choices_per_prompt) : choices_per_prompt_(choices_per_prompt) {}
   void add(const predict::ChoiceEnded& ended);
   json::Value to_json() const;
+  // `stats`: empty, or what became of a draft model's guesses.
+  json::Object stats_json() const;
 
  private:
   int choices_per_prompt_;

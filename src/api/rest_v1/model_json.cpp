@@ -182,10 +182,7 @@ Result<LoadCall> decode_load(const json::Object& body) {
       fields.fail("gpu", "'gpu' must be a number between 0 and 1, \"max\", \"off\" or \"auto\"");
     }
   }
-  if (fields.has("draft_model")) {
-    fields.fail("draft_model", "Speculative decoding ('draft_model') is not served by this version of Atelier yet",
-                ErrorCode::kNotImplemented);
-  }
+  call.request.draft_model = fields.string("draft_model").value_or("");
   if (const auto ttl = fields.integer("ttl", 1, INT32_MAX)) call.request.ttl = std::chrono::seconds(*ttl);
   call.request.identifier = fields.string("identifier").value_or("");
   call.echo_load_config = fields.boolean("echo_load_config").value_or(false);
