@@ -201,7 +201,9 @@ void ChatStream::event(const predict::Event& event, std::string& out) {
 void ChatStream::end(std::string& out) {
   if (options_.include_usage) {
     const json::Value usage = usage_.to_json();
-    append_chunk(out, head_, kChatChunk, json::Array(), &usage, stats_.empty() ? nullptr : &stats_);
+    json::Object stats = usage_.stats_json();
+    for (const auto& [name, value] : stats_) stats.append(name, value);
+    append_chunk(out, head_, kChatChunk, json::Array(), &usage, stats.empty() ? nullptr : &stats);
   }
   out += net::sse::kDone;
 }
