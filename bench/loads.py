@@ -16,9 +16,14 @@ WORDS = ("model server token prompt cache layer weight memory thread stream answ
          "river stone winter garden window letter number morning silver engine forest bridge candle harbour").split()
 
 
-def text_of(words, seed):
+# Of these words in the vocabulary of the generated models.
+TOKENS_PER_WORD = 2.11
+
+
+def text_of(tokens, seed):
+    """About so many tokens."""
     generator = random.Random(seed)
-    return " ".join(generator.choice(WORDS) for _ in range(words))
+    return " ".join(generator.choice(WORDS) for _ in range(max(1, round(tokens / TOKENS_PER_WORD))))
 
 
 def together(server, prompts, tokens, seed, sampling=None):
@@ -55,14 +60,14 @@ def single_stream(server, seed):
 
 
 def first_token(server, seed):
-    return {"s to the first token": one(server, text_of(400, seed), 2, seed).first}
+    return {"s to the first token": one(server, text_of(420, seed), 2, seed).first}
 
 
 # ---------------------------------------------------------------- shared beginnings
 
 def shared_system(server, seed):
     """Four requests at once with one system prompt of 3,000 tokens, cold; then the same with new questions."""
-    system = text_of(2850, seed)
+    system = text_of(3000, seed)
 
     def ask(first):
         prompts = [f"{system}\n\n{text_of(12, seed + first + i)}" for i in range(4)]
@@ -72,25 +77,33 @@ def shared_system(server, seed):
 
 
 def conversations(server, seed):
-    """Twelve conversations of three turns under three system prompts, taking turns, four at a time."""
+    """Twelve conversations of three turns under three system prompts of 500 tokens, taking turns, four at a time."""
     systems = [text_of(500, seed + i) for i in range(3)]
     texts = [systems[i % 3] for i in range(12)]
-    new = sum(len(system.split()) for system in systems)
-    computed = 0
+    before = [0] * 12
+    new, computed = 0, 0
     started = time.perf_counter()
     for turn in range(3):
         for group in range(0, 12, 4):
             for i in range(group, group + 4):
-                texts[i] += "\n\n" + text_of(40, seed + 1000 + turn * 100 + i)
-                new += 42
+                texts[i] += "\n\n" + text_of(90, seed + 1000 + turn * 100 + i)
             answers, _ = together(server, texts[group:group + 4], 16, seed)
-            computed += sum(answer.prompt_computed for answer in answers)
-    return {"s in all": time.perf_counter() - started, "prompt tokens computed for each new one": computed / new}
+            for i, answer in zip(range(group, group + 4), answers):
+                new += answer.prompt_tokens - before[i]
+                before[i] = answer.prompt_tokens
+                computed += answer.prompt_computed
+    # Of each system prompt the first conversation's copy is new, those of the three others are not.
+    shared = sum(one_prompt_tokens(server, system) for system in systems)
+    return {"s in all": time.perf_counter() - started, "prompt tokens computed for each new one": computed / (new - 3 * shared)}
+
+
+def one_prompt_tokens(server, text):
+    return one(server, text, 1, 0).prompt_tokens
 
 
 def tool_conversation(server, seed):
     """Twenty turns that grow to 8,000 tokens, in turn with another conversation."""
-    main, other = text_of(1200, seed), text_of(300, seed + 1)
+    main, other = text_of(1300, seed), text_of(300, seed + 1)
     computed, before, new = 0, 0, 0
     started = time.perf_counter()
     for turn in range(20):
@@ -106,10 +119,21 @@ def tool_conversation(server, seed):
 
 def agents(server, seed):
     """Eight agents on one beginning of 6,000 tokens, arriving together, then each on its own way."""
-    shared = text_of(5700, seed)
+    shared = text_of(6000, seed)
     prompts = [f"{shared}\n\n{text_of(12, seed + 1 + i)}" for i in range(8)]
     answers, seconds = together(server, prompts, 32, seed)
     return {"s to the last byte": seconds, "s to the first token, p95": p95([answer.first for answer in answers])}
+
+
+def restarted(server, seed):
+    """A prompt of 4,000 tokens, cold; then the same after the server was started again."""
+    prompt = text_of(4000, seed)
+    cold = one(server, prompt, 1, seed).first
+    server.settle()
+    server.restart()
+    one(server, text_of(8, seed), 4, seed)  # loads the model, touches the weights
+    again = one(server, prompt, 1, seed).first
+    return {"s to the first token": again, "first token against a cold prefill": again / cold}
 
 
 # ---------------------------------------------------------------- side by side
@@ -117,7 +141,7 @@ def agents(server, seed):
 def arriving_prompt(server, seed):
     """One stream runs while a prompt of 4,000 tokens arrives: the stream's worst gap, and what the prompt took against
     the same alone."""
-    alone = one(server, text_of(3800, seed), 1, seed).first
+    alone = one(server, text_of(4000, seed), 1, seed).first
     started = threading.Event()
     stream = []
 
@@ -130,7 +154,7 @@ def arriving_prompt(server, seed):
                                                                            on_piece=on_piece)))
     thread.start()
     started.wait(600)
-    prompt = one(server, text_of(3800, seed + 2), 1, seed)
+    prompt = one(server, text_of(4000, seed + 2), 1, seed)
     thread.join()
     if stream[0].error:
         raise stream[0].error
@@ -183,6 +207,8 @@ LOADS = [
          lower_is_better=True, heavy=True, peer_extras=_FRESH),
     Load("agents", "8 agents on one beginning of 6,000 tokens", agents, parallel=8, context=6656, lower_is_better=True,
          heavy=True),
+    Load("restarted", "the same prompt of 4,000 tokens after a restart", restarted, parallel=1, context=5120,
+         lower_is_better=True, heavy=True),
     Load("4-streams", "4 streams together, 96 tokens each", streams(4, 96), peer_extras=_FRESH),
     Load("8-streams", "8 streams together, 96 tokens each", streams(8, 96), parallel=8, peer_extras=_FRESH),
     Load("copying", "copying, against its default", copying, model="successor-1b", parallel=1, peer_extras=_FRESH),

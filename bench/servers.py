@@ -57,7 +57,7 @@ class Server:
         self.port = free_port()
         self.process = None
         self.request_extras = {}
-        self.peak_kib = 0
+        self.started_with = ((), {})
 
     def complete(self, prompt, tokens, seed, sampling=None, on_piece=None):
         """A streamed /v1/completions. Errors are kept in the answer: the caller waits for several."""
@@ -98,6 +98,13 @@ class Server:
         cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
         answer.prompt_computed = answer.prompt_tokens - cached
 
+    def restart(self):
+        self.stop()
+        self.start(*self.started_with[0], **self.started_with[1])
+
+    def settle(self):
+        """Until what is done in the background is done."""
+
     def processes(self):
         yield self.process.pid
         for status in pathlib.Path("/proc").glob("[0-9]*/status"):
@@ -130,6 +137,8 @@ class Atelier(Server):
     name = "Atelier"
 
     def start(self, args, model, folder, parallel, context, **_):
+        self.started_with = ((args, model, folder, parallel, context), {})
+        self.cache = folder / "home/cache/kv"
         home = folder / "home"
         models = folder / "models/bench/model"
         models.mkdir(parents=True, exist_ok=True)
@@ -151,6 +160,12 @@ class Atelier(Server):
         if response.status != 200:
             sys.exit(f"bench: Atelier did not load the model: {answer!r}")
 
+    def settle(self):
+        before = -1
+        while (now := sum(1 for _ in self.cache.rglob("*.kv"))) != before:
+            before = now
+            time.sleep(1)
+
     def cpu_plug_in(self):
         """The plug-in that the engine picked, as its memory map names it: the peer gets the same."""
         for pid in self.processes():
@@ -170,6 +185,7 @@ class LlamaServer(Server):
         self.plug_in = plug_in
 
     def start(self, args, model, folder, parallel, context, peer_arguments=()):
+        self.started_with = ((args, model, folder, parallel, context), dict(peer_arguments=peer_arguments))
         log = folder / "llama-server.log"
         command = [*peer_tool(args, "llama-server"), "-m", model, "-c", context * parallel, "-np", parallel, "-t", args.threads,
                    "--port", self.port, "--host", "127.0.0.1", *peer_arguments]
