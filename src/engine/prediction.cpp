@@ -202,4 +202,9 @@ void Prediction::fill_done(EndReason reason, Clock::time_point now, wire::Done& 
   done.set_generation_seconds(seconds(first_token_, last_token_));
 }
 
+std::size_t shared_tokens(const Prediction& later, const Prediction& earlier) {
+  const auto usable = std::span(later.tokens()).first(later.tokens().size() - 1);
+  return common_prefix(usable, earlier.tokens());
+}
+
 }  // namespace atelier::engine

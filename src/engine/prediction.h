@@ -149,4 +149,7 @@ class Prediction {
   Clock::time_point last_token_{};
 };
 
+// How many tokens both begin with, of those that `later` may take over: all but its last.
+std::size_t shared_tokens(const Prediction& later, const Prediction& earlier);
+
 }  // namespace atelier::engine

@@ -1,0 +1,214 @@
+// What each step of the scheduler computes: which prompts, how much of them, what is guessed, and who makes room.
+#include <llama.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/invariant.h"
+#include "engine/scheduler.h"
+
+namespace atelier::engine {
+
+namespace {
+
+// Guesses from the text that are right so often need no second model.
+constexpr double kSure = 0.85;
+
+// A shared beginning that somebody is computing is waited for where it saves at least so many tokens: waiting
+// costs a step or more.
+constexpr std::size_t kWorthWaiting = 32;
+
+// How long parts of the KV cache may be read in a step that others wait for, and in one that nobody waits for but
+// those who want to cancel.
+constexpr std::chrono::milliseconds kRestoreBesideRunning{20};
+constexpr std::chrono::milliseconds kRestoreAlone{200};
+
+}  // namespace
+
+// ---------------------------------------------------------------- prompts
+
+// Takes up what lies beside the cells. False where there may be more of it when the deadline has come.
+bool Scheduler::restore(Prediction& prediction, Clock::time_point deadline) {
+  if (!prediction.may_adopt()) return true;
+  const std::size_t length =
+      blocks_.restore(prediction.sequence, prediction.computed(), prediction.tokens(), prediction.in_store, deadline);
+  if (length > prediction.computed()) {
+    const std::size_t reused_before = prediction.reused();
+    prediction.note_adopted(length);
+    prompt_tokens_reused_ += prediction.reused() - reused_before;
+  }
+  return prediction.in_store.exhausted;
+}
+
+// Prompts that are to be computed in this step, first in line first: all but those that wait for another's part.
+std::vector<Prediction*> Scheduler::pending_prompts(Clock::time_point restore_until) {
+  std::vector<Prediction*> in_line;
+  for (const auto& prediction : active_) {
+    if (!prediction->paused && !prediction->is_decoding()) in_line.push_back(prediction.get());
+  }
+  std::sort(in_line.begin(), in_line.end(), [](const Prediction* a, const Prediction* b) {
+    return a->priority() != b->priority() ? a->priority() > b->priority() : a->admitted_as < b->admitted_as;
+  });
+  std::vector<Prediction*> prompts;
+  for (std::size_t i = 0; i < in_line.size(); ++i) {
+    Prediction& prediction = *in_line[i];
+    prediction.awaited = 0;
+    for (std::size_t j = 0; j < i && cells_.reuse() == Reuse::kAnywhere && prediction.may_adopt(); ++j) {
+      const std::size_t shared = shared_tokens(prediction, *in_line[j]);
+      const bool in_flight = shared > in_line[j]->computed();
+      if (in_flight && shared >= prediction.computed() + kWorthWaiting) {
+        prediction.awaited = std::max(prediction.awaited, shared);
+      }
+    }
+    // Behind a sliding window what is waited for would be gone at the end: it is followed step by step.
+    if (prediction.awaited == 0 || cells_.window() > 0) adopt(prediction);
+    if (prediction.awaited == 0 && restore(prediction, restore_until)) prompts.push_back(&prediction);
+  }
+  return prompts;
+}
+
+// Half of a step's prompt tokens are for the shortest prompt of those that are as urgent as the first in line, so that
+// a short question does not wait behind a long document; the first in line has the other half, so that it is never
+// held up by more than as much again.
+std::vector<std::size_t> Scheduler::share_out(const std::vector<Prediction*>& prompts, std::size_t budget) const {
+  std::vector<std::size_t> counts(prompts.size(), 0);
+  if (prompts.empty()) return counts;
+  std::size_t output_rows = model_.max_outputs() - model_.max_sequences();
+  const auto give = [&](std::size_t i, std::size_t most) {
+    std::size_t count = std::min({prompts[i]->pending() - counts[i], budget, most});
+    if (prompts[i]->wants_prompt_logprobs()) {
+      count = std::min(count, output_rows);
+      output_rows -= count;
+    }
+    counts[i] += count;
+    budget -= count;
+  };
+  std::size_t shortest = 0;
+  for (std::size_t i = 1; i < prompts.size() && prompts[i]->priority() == prompts[0]->priority(); ++i) {
+    if (prompts[i]->pending() < prompts[shortest]->pending()) shortest = i;
+  }
+  if (shortest != 0) give(shortest, (budget + 1) / 2);
+  for (std::size_t i = 0; i < prompts.size(); ++i) give(i, budget);
+  return counts;
+}
+
+std::vector<Scheduler::Slice> Scheduler::plan_step() {
+  const bool beside_running =
+      std::any_of(active_.begin(), active_.end(), [](const auto& p) { return !p->paused && p->is_decoding(); });
+  const std::vector<Prediction*> prompts =
+      pending_prompts(seams_.now() + (beside_running ? kRestoreBesideRunning : kRestoreAlone));
+  std::vector<Slice> slices;
+  for (const auto& prediction : active_) {
+    if (!prediction->paused && prediction->is_decoding()) slices.push_back({prediction.get(), 1});
+  }
+  if (prompts.empty()) {
+    add_drafts(slices);
+    return slices;
+  }
+  // The batch has room for a token of every sequence and more (ModelLoader::check_settings).
+  const std::size_t decoding = slices.size();
+  const std::size_t wanted = pacer_.prompt_tokens(decoding > 0, prompts.front()->computed());
+  const std::vector<std::size_t> counts = share_out(prompts, std::min(wanted, model_.batch_size() - decoding));
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    if (counts[i] > 0) slices.push_back({prompts[i], counts[i]});
+  }
+  return slices;
+}
+
+// ---------------------------------------------------------------- guesses
+
+void Scheduler::add_drafts(std::vector<Slice>& slices) {
+  if (!model_.can_take_back()) return;
+  std::size_t rows = slices.size();
+  const std::size_t most_rows = std::min<std::size_t>(model_.batch_size(), model_.max_outputs());
+  std::vector<Draft> drafts(slices.size());
+  for (std::size_t i = 0; i < slices.size() && model_.guesses_from_text(); ++i) {
+    Prediction& prediction = *slices[i].prediction;
+    drafts[i] = prediction.guess_from_text(std::min(prediction.most_guesses(), most_rows - rows));
+  }
+  ask_draft_models(slices, drafts);
+  auto tokens = static_cast<double>(rows);
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    drafts[i].cut(std::min(drafts[i].tokens.size(), most_rows - rows));
+    double expected = 1;
+    slices[i].draft = slices[i].prediction->take_draft(std::move(drafts[i]), rows - 1, tokens - 1, costs_, expected);
+    slices[i].count += slices[i].draft.size();
+    rows += slices[i].draft.size();
+    tokens += expected - 1;
+  }
+}
+
+// A second model guesses where the text itself is not sure of what comes.
+void Scheduler::ask_draft_models(const std::vector<Slice>& slices, std::vector<Draft>& drafts) {
+  std::vector<DraftModel::Ask> asks;
+  std::vector<std::size_t> asked;
+  std::vector<DraftModel*> models;
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    Prediction& prediction = *slices[i].prediction;
+    DraftModel* draft_model = prediction.draft_model();
+    if (draft_model == nullptr || prediction.most_guesses() == 0) continue;
+    if (!drafts[i].classes.empty() && prediction.draft_control().chance(drafts[i].classes[0]) > kSure) continue;
+    if (!prediction.draft_sequence) prediction.draft_sequence = draft_model->open();
+    if (!prediction.draft_sequence) continue;
+    if (std::find(models.begin(), models.end(), draft_model) == models.end()) models.push_back(draft_model);
+    asks.push_back({prediction.draft_sequence.get(),
+                    prediction.tokens(),
+                    prediction.most_guesses(),
+                    &prediction.draft_control(),
+                    {}});
+    asked.push_back(i);
+  }
+  for (DraftModel* draft_model : models) draft_model->propose(asks, slices.size(), costs_);
+  for (std::size_t n = 0; n < asks.size(); ++n) {
+    Draft& draft = drafts[asked[n]];
+    if (asks[n].draft.tokens.empty()) {
+      draft.time = asks[n].draft.time;
+      continue;
+    }
+    draft = std::move(asks[n].draft);
+  }
+}
+
+// ---------------------------------------------------------------- room
+
+// Paused before running, low priority before high, late before early; null where nothing is active.
+Prediction* Scheduler::first_to_preempt() const {
+  const auto sooner = [](const Prediction& a, const Prediction& b) {
+    if (a.paused != b.paused) return a.paused;
+    if (a.priority() != b.priority()) return a.priority() < b.priority();
+    return a.admitted_as > b.admitted_as;
+  };
+  Prediction* first = nullptr;
+  for (const auto& prediction : active_) {
+    if (first == nullptr || sooner(*prediction, *first)) first = prediction.get();
+  }
+  return first;
+}
+
+void Scheduler::make_room(std::vector<Slice>& slices) {
+  while (true) {
+    std::size_t need = 0;
+    for (const Slice& slice : slices) need += slice.count;
+    if (cells_.make_room(need)) return;
+    // Nobody is delayed for the sake of guesses.
+    const bool had_drafts = std::any_of(slices.begin(), slices.end(), [](const Slice& s) { return !s.draft.empty(); });
+    for (Slice& slice : slices) {
+      slice.count -= slice.draft.size();
+      slice.draft.clear();
+      slice.prediction->drop_draft();
+    }
+    if (had_drafts) continue;
+    ENGINE_INVARIANT(active_.size() > 1);
+    Prediction* victim = first_to_preempt();
+    std::erase_if(slices, [&](const Slice& slice) { return slice.prediction == victim; });
+    preempt(*victim);
+  }
+}
+
+void Scheduler::preempt(Prediction& prediction) {
+  std::unique_ptr<Prediction> taken = release(prediction, CellCache::Leave::kForReuse);
+  taken->lose_cells();
+  enqueue(std::move(taken), true);
+}
+
+}  // namespace atelier::engine
