@@ -20,6 +20,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "api/errors.h"
+#include "api/metrics/routes.h"
 #include "api/openai/routes.h"
 #include "api/rest_v1/routes.h"
 #include "api/service/routes.h"
@@ -113,6 +114,8 @@ class Service {
   predict::Predictor predictor_;
   api::ApiContext context_;
   api::ServiceControl control_;
+  api::HttpMetrics http_metrics_;
+  api::MetricsSources metrics_sources_{http_metrics_, ATELIER_VERSION};
   std::string engine_version_;
   std::unique_ptr<net::HttpServer> server_;
 
@@ -167,10 +170,12 @@ Service::Service(ServiceOptions options, paths::Home home, paths::Resources reso
   api::service::add_routes(*router, context_, control_);
   api::rest_v1::add_routes(*router, context_);
   api::openai::add_routes(*router, context_);
+  if (settings_.metrics) api::add_metrics_route(*router, context_, metrics_sources_);
 
   net::ServerOptions server_options;
   server_options.render_error = api::render_net_error;
-  server_options.access_log = [](const net::AccessRecord& record) {
+  server_options.access_log = [this](const net::AccessRecord& record) {
+    if (settings_.metrics) http_metrics_.record(record);
     log::info("{} {} {} {} {} {} bytes {:.1f} ms{}", record.request_id, record.remote_address, record.method,
               record.target, record.status, record.bytes_sent,
               std::chrono::duration<double, std::milli>(record.duration).count(),

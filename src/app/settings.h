@@ -22,6 +22,7 @@ struct Settings {
   std::uint32_t max_queue = 512;  // "max_queue"
   // "kv_cache_disk_mib": parts of KV caches that outlive their engines, of all models together; 0: none.
   std::uint64_t kv_cache_disk_mib = 2048;
+  bool metrics = false;                    // "metrics": GET /metrics answers
   std::vector<std::string> allowed_hosts;  // "allowed_hosts": names this server is reached by, beside localhost
 
   // Defaults where there is no file. A file that is not what it should be is an error that names the key.

@@ -300,6 +300,7 @@ HttpConnection::Admission HttpConnection::admit(const RequestHead& head, Request
     if (known) admission.refusal_headers.add("Allow", admission.match.allow);
     return admission;
   }
+  request.route = admission.match.pattern;
   request.captures = std::move(admission.match.captures);
   if (state_->options.authorize) {
     if (auto allowed = state_->options.authorize(request); !allowed) {
@@ -426,6 +427,7 @@ void HttpConnection::log(const HttpExchange& exchange) const {
   record.listener = request.listener;
   record.method = request.method;
   record.target = request.target;
+  record.route = request.route;
   record.status = exchange.headers_sent() ? exchange.status() : 499;
   record.bytes_sent = exchange.bytes_sent();
   record.duration = Clock::now() - request.received;

@@ -56,6 +56,7 @@ struct Request {
   std::string listener;        // the name given to HttpServer::listen: which door it came through
   std::uint16_t local_port = 0;
   std::chrono::steady_clock::time_point received;             // when its header was complete
+  std::string route;                                          // the pattern that matched; empty: none did
   std::vector<std::pair<std::string, std::string>> captures;  // what the route's {name} parts matched, decoded
 
   // What {name} matched; empty where the route has no such part.

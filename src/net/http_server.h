@@ -99,6 +99,7 @@ struct AccessRecord {
   std::string listener;
   std::string method;  // empty where the request could not be parsed
   std::string target;
+  std::string route;                    // the pattern that matched (net/router.h); empty: none did
   int status = 0;                       // 499: the client went away before any answer
   std::uint64_t bytes_sent = 0;         // header and body
   std::chrono::nanoseconds duration{};  // from the complete header to the end of the answer

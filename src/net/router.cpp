@@ -33,7 +33,7 @@ void Router::add(std::string_view method, std::string_view pattern, Handler hand
   };
   if (method.empty() || !handler) refuse("needs a method and a handler");
   if (pattern.empty() || pattern.front() != '/') refuse("must begin with '/'");
-  Route route{std::string(method), {}, std::move(handler)};
+  Route route{std::string(method), std::string(pattern), {}, std::move(handler)};
   std::string_view rest = pattern.substr(1);
   while (!rest.empty()) {
     if (!route.segments.empty() && route.segments.back().kind == Kind::kRest) refuse("{name...} must be last");
@@ -87,6 +87,7 @@ Router::Match Router::match(std::string_view method, const std::vector<std::stri
   match.allow = allow_list(methods);
   if (!best) return match;
   match.handler = &best->handler;
+  match.pattern = best->pattern;
   for (std::size_t i = 0; i < best->segments.size(); ++i) {
     const Segment& segment = best->segments[i];
     const auto at = segments.begin() + static_cast<std::ptrdiff_t>(i);

@@ -30,6 +30,7 @@ class Router {
 
   struct Match {
     const Handler* handler = nullptr;  // null: no route for this method; owned by the router
+    std::string_view pattern;          // the route's, as it was added; owned by the router
     std::vector<std::pair<std::string, std::string>> captures;
     std::string allow;  // methods that this path has, "GET, HEAD, POST"; empty: no such path
   };
@@ -44,6 +45,7 @@ class Router {
   };
   struct Route {
     std::string method;
+    std::string pattern;
     std::vector<Segment> segments;
     Handler handler;
   };

@@ -240,6 +240,10 @@ Result<void> ModelService::check_guardrails(const models::ModelEntry& entry, con
                   gigabytes(estimate.available_bytes)));
 }
 
+awaitable<std::vector<InstanceStatistics>> ModelService::statistics(std::chrono::milliseconds limit) {
+  return instances_.statistics(limit);
+}
+
 awaitable<Result<LoadedModel>> ModelService::load(ModelLoadRequest request, runtime::LoadProgress progress,
                                                   std::stop_token stop) {
   const Result<models::ModelPtr> entry = co_await resolve(request.model);

@@ -23,7 +23,9 @@
 
 namespace atelier::predict {
 
+using runtime::EngineStatistics;
 using runtime::InstanceInfo;
+using runtime::InstanceStatistics;
 using runtime::InstanceStatus;
 using runtime::LoadConfig;
 using runtime::ModelKind;
@@ -110,6 +112,9 @@ class ModelService {
 
   // Every downloaded model, sorted by key.
   boost::asio::awaitable<Result<std::vector<ModelDescription>>> list();
+
+  // The loaded instances, and what their engines say within this time.
+  boost::asio::awaitable<std::vector<InstanceStatistics>> statistics(std::chrono::milliseconds limit);
 
   // Always a new instance; never unloaded to make room for another.
   boost::asio::awaitable<Result<LoadedModel>> load(ModelLoadRequest request, runtime::LoadProgress progress,

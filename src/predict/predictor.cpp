@@ -32,12 +32,18 @@ constexpr std::size_t kRenderOnLoopBytes = 64 * 1024;
 
 // Shared by the consumer's handle and the coroutines that work for it; the last of them frees it.
 struct Work {
-  explicit Work(boost::asio::any_io_executor executor)
-      : loop(executor), events(executor, kQueuedEvents), choice_ended(executor, Clock::time_point::max()) {}
+  Work(boost::asio::any_io_executor executor, std::shared_ptr<PredictionMetrics> metrics_in)
+      : loop(executor),
+        events(executor, kQueuedEvents),
+        metrics(std::move(metrics_in)),
+        choice_ended(executor, Clock::time_point::max()) {}
 
   boost::asio::any_io_executor loop;
   EventQueue<Event> events;
   std::stop_source stop;
+  std::shared_ptr<PredictionMetrics> metrics;
+  const Clock::time_point began = Clock::now();
+  std::string model_key;  // empty until the model is found
   std::string instance_id;
   std::string draft_model;  // its key; empty: none guesses
 
@@ -93,6 +99,7 @@ awaitable<std::optional<Error>> pump(std::shared_ptr<Work> work, std::unique_ptr
     void operator()() const { generation->cancel(); }
   };
   const std::stop_callback<Cancel> on_stop(work->stop.get_token(), Cancel{generation.get()});
+  bool first_token = true;
   while (true) {
     std::optional<runtime::Event> event = co_await generation->next(Clock::time_point::max());
     if (!event) continue;
@@ -110,6 +117,9 @@ awaitable<std::optional<Error>> pump(std::shared_ptr<Work> work, std::unique_ptr
     } else if (const auto* progress = std::get_if<runtime::PromptProgress>(&*event)) {
       passed_on.emplace_back(PromptProgress{choice, progress->processed_tokens, progress->total_tokens});
     } else if (auto* delta = std::get_if<runtime::Delta>(&*event)) {
+      if (!delta->of_prompt && std::exchange(first_token, false)) {
+        work->metrics->first_token(work->model_key, std::chrono::duration<double>(Clock::now() - work->began).count());
+      }
       if (reader) {
         reader->read(std::move(*delta), passed_on);
         if (reader->is_complete()) generation->cancel();
@@ -122,6 +132,7 @@ awaitable<std::optional<Error>> pump(std::shared_ptr<Work> work, std::unique_ptr
       } else {
         passed_on.emplace_back(to_choice_ended(choice, *ended));
       }
+      work->metrics->ended(work->model_key, std::get<ChoiceEnded>(passed_on.back()));
       done = true;
     }
     for (Event& each : passed_on) {
@@ -229,6 +240,7 @@ awaitable<Result<AcquiredModel>> acquire(std::shared_ptr<Work> work, ModelServic
   Result<AcquiredModel> acquired =
       co_await models.acquire(std::move(model), ModelKind::kLlm, ttl, std::move(observer), stop);
   if (!acquired) co_return acquired;
+  work->model_key = acquired->entry->key;
   work->instance_id = acquired->instance->info().id;
   if (acquired->loaded_now) work->events.push_now(LoadEnded{work->instance_id, acquired->load_seconds});
   co_return acquired;
@@ -326,6 +338,7 @@ awaitable<Result<prompt::RenderedPrompt>> render_within(prompt::RenderRequest& c
     const std::size_t left_out = all.size() - conversation.messages.size();
     log::info("{} of {} messages to {} were left out: the prompt has {} tokens of a context of {}", left_out,
               all.size(), work->instance_id, search.tokens(), context_length);
+    work->metrics->messages_dropped(work->model_key, left_out);
     work->events.push_now(MessagesDropped{left_out});
   }
   co_return rendered;
@@ -418,6 +431,7 @@ awaitable<void> drive(std::shared_ptr<Work> work, awaitable<Result<void>> run) {
   if (result) {
     work->events.push_now(End{});
   } else {
+    if (!work->model_key.empty()) work->metrics->failed(work->model_key, result.error().code);
     work->events.push_now(std::move(result.error()));
   }
 }
@@ -425,17 +439,20 @@ awaitable<void> drive(std::shared_ptr<Work> work, awaitable<Result<void>> run) {
 }  // namespace
 
 Predictor::Predictor(boost::asio::any_io_executor loop, ModelService& models, boost::asio::any_io_executor pool)
-    : loop_(std::move(loop)), models_(models), pool_(std::move(pool)) {}
+    : loop_(std::move(loop)),
+      models_(models),
+      pool_(std::move(pool)),
+      metrics_(std::make_shared<PredictionMetrics>()) {}
 
 std::unique_ptr<Prediction> Predictor::chat(ChatRequest request) {
-  auto work = std::make_shared<Work>(loop_);
+  auto work = std::make_shared<Work>(loop_, metrics_);
   auto run = run_chat(work, models_, pool_, std::move(request));
   boost::asio::co_spawn(loop_, drive(work, std::move(run)), boost::asio::detached);
   return std::make_unique<PredictionHandle>(std::move(work));
 }
 
 std::unique_ptr<Prediction> Predictor::complete(CompletionRequest request) {
-  auto work = std::make_shared<Work>(loop_);
+  auto work = std::make_shared<Work>(loop_, metrics_);
   auto run = run_completion(work, models_, std::move(request));
   boost::asio::co_spawn(loop_, drive(work, std::move(run)), boost::asio::detached);
   return std::make_unique<PredictionHandle>(std::move(work));

@@ -8,6 +8,7 @@
 
 #include "predict/model_service.h"
 #include "predict/prediction.h"
+#include "predict/prediction_metrics.h"
 #include "predict/request.h"
 
 namespace atelier::predict {
@@ -21,10 +22,13 @@ class Predictor {
   std::unique_ptr<Prediction> chat(ChatRequest request);
   std::unique_ptr<Prediction> complete(CompletionRequest request);
 
+  const PredictionMetrics& metrics() const { return *metrics_; }
+
  private:
   boost::asio::any_io_executor loop_;
   ModelService& models_;
   boost::asio::any_io_executor pool_;
+  std::shared_ptr<PredictionMetrics> metrics_;  // shared with the predictions under way
 };
 
 }  // namespace atelier::predict

@@ -530,4 +530,17 @@ asio::awaitable<Result<std::uint64_t>> EngineClient::count(std::vector<PromptSeg
   co_return reply.count_result().tokens();
 }
 
+asio::awaitable<Result<EngineStatistics>> EngineClient::statistics(std::stop_token stop) {
+  const auto self = shared_from_this();
+  if (self->failure_) co_return std::unexpected(*self->failure_);
+  auto message = std::make_shared<wire::ToEngine>();
+  message->set_id(self->next_id_++);
+  message->mutable_info();
+  auto answer = co_await self->ask(std::move(message), std::move(stop));
+  if (!answer) co_return std::unexpected(answer.error());
+  const wire::FromEngine& reply = *(*answer)->answer;
+  if (!reply.has_info_result()) co_return wrong_answer("Info");
+  co_return from_wire(reply.info_result());
+}
+
 }  // namespace atelier::runtime

@@ -76,6 +76,9 @@ class EngineClient : public std::enable_shared_from_this<EngineClient> {
   asio::awaitable<Result<std::string>> detokenize(std::vector<std::int32_t> tokens);
   asio::awaitable<Result<std::uint64_t>> count(std::vector<PromptSegment> segments, bool add_bos);
 
+  // Does not count as activity: who watches an engine does not keep it loaded.
+  asio::awaitable<Result<EngineStatistics>> statistics(std::stop_token stop);
+
   // Ends everything that waits with `reason`, then the engine in order (EngineProcess::stop).
   void stop(Error reason);
   // The same, at once.

@@ -138,6 +138,31 @@ class Generation {
   virtual void cancel() = 0;
 };
 
+// ---------------------------------------------------------------- statistics
+
+// What an engine counts, from its load on (proto/engine.proto, InfoResult).
+struct EngineStatistics {
+  std::uint32_t running = 0;  // predictions
+  std::uint32_t waiting = 0;
+  std::uint32_t paused = 0;
+  std::uint64_t cells_total = 0;
+  std::uint64_t cells_used = 0;    // by predictions
+  std::uint64_t cells_cached = 0;  // by nobody, given up when they are needed
+  std::uint64_t cells_evicted = 0;
+  std::uint32_t sequences_cached = 0;
+  std::uint64_t decode_steps = 0;
+  std::uint64_t prompt_tokens_computed = 0;
+  std::uint64_t prompt_tokens_reused = 0;  // from cells, memory and disk
+  std::uint64_t prompt_tokens_from_memory = 0;
+  std::uint64_t prompt_tokens_from_disk = 0;
+  std::uint64_t prompt_tokens_unusable = 0;
+  std::uint64_t predicted_tokens = 0;
+  std::uint64_t draft_tokens = 0;
+  std::uint64_t draft_tokens_accepted = 0;
+  std::uint64_t kv_memory_bytes = 0;
+  std::uint64_t kv_disk_blocks = 0;
+};
+
 // ---------------------------------------------------------------- embeddings
 
 struct EmbedInput {

@@ -25,6 +25,7 @@
 #include <boost/asio/post.hpp>
 
 #include "base/log.h"
+#include "runtime/engine_statistics.h"
 #include "runtime/instance_entry.h"
 #include "runtime/kv_cache_folders.h"
 #include "runtime/restart_backoff.h"
@@ -91,6 +92,7 @@ class Registry : public std::enable_shared_from_this<Registry> {
                                                        std::stop_token stop);
   std::shared_ptr<Instance> find(std::string_view id) const;
   std::vector<InstanceInfo> list() const;
+  asio::awaitable<std::vector<InstanceStatistics>> statistics(std::chrono::milliseconds limit) const;
   asio::awaitable<Result<void>> unload(std::string id);
   asio::awaitable<void> shutdown();
   void abandon();
@@ -346,6 +348,14 @@ std::vector<InstanceInfo> Registry::list() const {
   infos.reserve(entries_.size());
   for (const auto& [id, entry] : entries_) infos.push_back(entry->info());
   return infos;
+}
+
+asio::awaitable<std::vector<InstanceStatistics>> Registry::statistics(std::chrono::milliseconds limit) const {
+  std::vector<EngineToAsk> engines;
+  for (const auto& [id, entry] : entries_) {
+    if (entry->usable()) engines.push_back({entry->info(), entry->client});
+  }
+  return ask_engines(executor_, std::move(engines), limit);
 }
 
 // ---------------------------------------------------------------- loads
@@ -631,6 +641,9 @@ class InstancesImpl : public Instances {
   }
   std::shared_ptr<Instance> find(std::string_view id) const override { return registry_->find(id); }
   std::vector<InstanceInfo> list() const override { return registry_->list(); }
+  asio::awaitable<std::vector<InstanceStatistics>> statistics(std::chrono::milliseconds limit) override {
+    return registry_->statistics(limit);
+  }
   asio::awaitable<Result<void>> unload(std::string id) override { return registry_->unload(std::move(id)); }
   asio::awaitable<void> shutdown() override { return registry_->shutdown(); }
 

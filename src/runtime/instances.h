@@ -123,6 +123,11 @@ struct InstanceInfo {
   int pid = 0;
 };
 
+struct InstanceStatistics {
+  InstanceInfo info;
+  std::optional<EngineStatistics> engine;  // absent: it did not answer in time
+};
+
 // A loaded model, as one user holds it: a lease. While a lease exists its instance is neither unloaded for
 // idleness nor evicted by a JIT load, so hold it for one request (all rounds of it) and let it go; do not wait
 // for another model with one in hand, which could wait for this one in turn. An instance that dies or is
@@ -193,6 +198,10 @@ class Instances {
   // waits behind that switch).
   virtual std::shared_ptr<Instance> find(std::string_view id) const = 0;
   virtual std::vector<InstanceInfo> list() const = 0;  // loading ones included, by id
+
+  // Those that are loaded, by id, with what their engines say within this time; all are asked at once. Being watched
+  // keeps no instance loaded.
+  virtual asio::awaitable<std::vector<InstanceStatistics>> statistics(std::chrono::milliseconds limit) = 0;
 
   // Ends its running predictions (their streams end with kCancelled), ends the process and waits for it; one that
   // is still loading is cancelled. kInstanceNotFound where there is none.

@@ -262,6 +262,30 @@ EngineModelInfo from_wire(const wire::ModelInfo& model) {
   return out;
 }
 
+EngineStatistics from_wire(const wire::InfoResult& info) {
+  EngineStatistics statistics;
+  statistics.running = info.running();
+  statistics.waiting = info.waiting();
+  statistics.paused = info.paused();
+  statistics.cells_total = info.cells_total();
+  statistics.cells_used = info.cells_used();
+  statistics.cells_cached = info.cells_cached();
+  statistics.cells_evicted = info.cells_evicted();
+  statistics.sequences_cached = info.sequences_cached();
+  statistics.decode_steps = info.decode_steps();
+  statistics.prompt_tokens_computed = info.prompt_tokens_computed();
+  statistics.prompt_tokens_reused = info.prompt_tokens_reused();
+  statistics.prompt_tokens_from_memory = info.prompt_tokens_from_memory();
+  statistics.prompt_tokens_from_disk = info.prompt_tokens_from_disk();
+  statistics.prompt_tokens_unusable = info.prompt_tokens_unusable();
+  statistics.predicted_tokens = info.tokens_predicted();
+  statistics.draft_tokens = info.draft_tokens();
+  statistics.draft_tokens_accepted = info.draft_tokens_accepted();
+  statistics.kv_memory_bytes = info.kv_memory_bytes();
+  statistics.kv_disk_blocks = info.kv_disk_blocks();
+  return statistics;
+}
+
 Result<EmbedResult> from_wire(const wire::Embeddings& embeddings, std::size_t inputs) {
   static_assert(sizeof(float) == 4 && std::numeric_limits<float>::is_iec559);
   const std::string& bytes = embeddings.values();

@@ -19,6 +19,7 @@ class Embed;
 class Embeddings;
 class Error;
 class Generate;
+class InfoResult;
 class Load;
 class LoadConfig;
 class ModelInfo;
@@ -38,6 +39,7 @@ Done from_wire(const wire::Done& done);
 Error from_wire(const wire::Error& error);
 LoadConfig from_wire(const wire::LoadConfig& config);
 EngineModelInfo from_wire(const wire::ModelInfo& model);
+EngineStatistics from_wire(const wire::InfoResult& info);
 // kCorrupt where the numbers do not fit the number of inputs.
 Result<EmbedResult> from_wire(const wire::Embeddings& embeddings, std::size_t inputs);
 

@@ -78,6 +78,7 @@ TEST(HttpServer, LogsEveryRequestUnderItsId) {
   EXPECT_EQ(line.request_id, answer.headers.get("x-request-id"));
   EXPECT_EQ(line.method, "GET");
   EXPECT_EQ(line.target, "/hello?x=1");
+  EXPECT_EQ(line.route, "/hello");
   EXPECT_EQ(line.status, 200);
   EXPECT_EQ(line.remote_address, "127.0.0.1");
   EXPECT_GT(line.bytes_sent, answer.body.size());

@@ -49,6 +49,15 @@ TEST(Router, TellsWhichMethodsAPathHas) {
   EXPECT_EQ(router.match("GET", Path{"c"}).allow, "");
 }
 
+TEST(Router, NamesThePatternThatMatched) {
+  Router router;
+  router.add("GET", "/models/{id...}", never);
+  router.add("GET", "/models/loaded", never);
+  EXPECT_EQ(router.match("GET", Path{"models", "a", "b"}).pattern, "/models/{id...}");
+  EXPECT_EQ(router.match("GET", Path{"models", "loaded"}).pattern, "/models/loaded");
+  EXPECT_EQ(router.match("GET", Path{"elsewhere"}).pattern, "");
+}
+
 TEST(Router, CapturesOneSegmentOrTheRest) {
   Router router;
   router.add("GET", "/models/{id...}", never);

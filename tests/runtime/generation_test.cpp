@@ -373,6 +373,37 @@ TEST(Requests, TokensAndTextGoBothWays) {
   EXPECT_EQ(engines.loop.run(instance->count(segments, false)).value(), 3U);
 }
 
+TEST(Requests, StatisticsComeFromEveryEngine) {
+  Engines engines;
+  const auto first =
+      engines.loaded("first", R"({"generate": [{"steps": [{"text": "a"}, {"text": "b", "times": "forever"}]}]})");
+  const auto second = engines.loaded("second", "{}");
+  const auto generation = generate(*first, prompt("x"));
+  // Up to the first piece: the engine runs it then.
+  for (bool piece = false; !piece;) {
+    const auto event = engines.loop.run(generation->next(kNoDeadline));
+    piece = std::holds_alternative<Delta>(*event);
+  }
+  const auto all = engines.loop.run(engines.instances->statistics(std::chrono::minutes(1)));
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all[0].info.id, "first");
+  EXPECT_EQ(all[0].engine.value().running, 1U);
+  EXPECT_EQ(all[1].info.id, "second");
+  EXPECT_EQ(all[1].engine.value().running, 0U);
+}
+
+TEST(Requests, StatisticsLeaveOutAnEngineThatDoesNotAnswer) {
+  Engines engines;
+  const auto instance = engines.loaded("m", "{}");
+  const int pid = instance->info().pid;
+  kill(pid, SIGSTOP);
+  const auto all = engines.loop.run(engines.instances->statistics(std::chrono::milliseconds(50)));
+  kill(pid, SIGCONT);
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_FALSE(all[0].engine.has_value());
+  EXPECT_TRUE(engines.loop.run(engines.instances->statistics(std::chrono::minutes(1)))[0].engine.has_value());
+}
+
 TEST(Requests, EmbeddingsComeAsFloats) {
   Engines engines;
   const auto instance = engines.loaded("m", R"({"embed": {"vectors": [[3, 4], [0, 2]]}})");
