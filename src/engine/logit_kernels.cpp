@@ -75,14 +75,14 @@ void scalar_exponentials(const float* values, std::size_t chunks, float largest,
 
 // ---------------------------------------------------------------- vectors
 
-// Vectors of BYTES bytes. A row is one to four of them. They are never passed by value: how that is done depends on
+// Vectors of so many bytes. A row is one to four of them. They are never passed by value: how that is done depends on
 // the unit compiled for.
-template <std::size_t BYTES>
+template <std::size_t kBytes>
 struct Vectors {
-  typedef float Floats __attribute__((vector_size(BYTES)));
-  typedef std::uint32_t Words __attribute__((vector_size(BYTES)));
-  static constexpr std::size_t kParts = kColumns * sizeof(float) / BYTES;
-  static constexpr std::size_t kLanes = BYTES / sizeof(float);
+  typedef float Floats __attribute__((vector_size(kBytes)));
+  typedef std::uint32_t Words __attribute__((vector_size(kBytes)));
+  static constexpr std::size_t kParts = kColumns * sizeof(float) / kBytes;
+  static constexpr std::size_t kLanes = kBytes / sizeof(float);
 };
 
 template <class V>
@@ -158,6 +158,7 @@ inline __attribute__((always_inline)) void vector_exponentials(const float* valu
   }
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a target is an attribute, which takes none.
 #define ATELIER_LOGIT_KERNELS(NAME, BYTES, TARGET)                                                                 \
   TARGET void NAME##_maxima(const float* values, std::size_t chunks, float* columns, float* largest) {             \
     vector_maxima<Vectors<BYTES>>(values, chunks, columns, largest);                                               \
@@ -166,6 +167,7 @@ inline __attribute__((always_inline)) void vector_exponentials(const float* valu
                                   ExponentialSum& sum) {                                                           \
     vector_exponentials<Vectors<BYTES>>(values, chunks, largest, scale, out, sum);                                 \
   }
+// NOLINTEND(bugprone-macro-parentheses)
 
 // SSE2 or NEON: what every 64-bit processor that we know has.
 ATELIER_LOGIT_KERNELS(baseline, 16, )
