@@ -127,7 +127,9 @@ void DraftModel::follow(Sequence& sequence, std::span<const std::int32_t> tokens
   }
   if (sequence.ahead_.empty()) return;
   const auto behind = tokens.subspan(length(sequence));
-  const std::size_t right = common_prefix(behind, sequence.ahead_);
+  ENGINE_INVARIANT(!behind.empty());
+  // The newest token is computed again even where it was guessed and left unverified: its logits are wanted.
+  const std::size_t right = common_prefix(behind.first(behind.size() - 1), sequence.ahead_);
   cells_.computed(sequence.id_, behind.first(right));
   if (right < sequence.ahead_.size()) cells_.take_back(sequence.id_);
   cells_ahead_ -= sequence.ahead_.size();

@@ -327,9 +327,11 @@ inline bool same_bytes(std::string_view a, std::string_view b) {
   const std::size_t count = a.size();
   if (count != b.size()) return false;
   if (count > 16) return std::memcmp(a.data(), b.data(), count) == 0;
-  if (count >= 8) return short_text::same_ends<std::uint64_t>(a.data(), b.data(), count);
-  if (count >= 4) return short_text::same_ends<std::uint32_t>(a.data(), b.data(), count);
-  if (count >= 2) return short_text::same_ends<std::uint16_t>(a.data(), b.data(), count);
+  const char* first = a.data();
+  const char* second = b.data();
+  if (count >= 8) return short_text::same_ends<std::uint64_t>(first, second, count);
+  if (count >= 4) return short_text::same_ends<std::uint32_t>(first, second, count);
+  if (count >= 2) return short_text::same_ends<std::uint16_t>(first, second, count);
   return count == 0 || a[0] == b[0];
 }
 
