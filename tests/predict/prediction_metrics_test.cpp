@@ -18,7 +18,9 @@ std::string written(const PredictionMetrics& metrics) {
 ChoiceEnded answer(StopReason reason, std::uint64_t tokens) {
   ChoiceEnded ended;
   ended.reason = reason;
-  ended.usage = {.prompt_tokens = 100, .cached_tokens = 40, .completion_tokens = tokens};
+  ended.usage.prompt_tokens = 100;
+  ended.usage.cached_tokens = 40;
+  ended.usage.completion_tokens = tokens;
   ended.timing = {.queue_seconds = 0.002, .prompt_seconds = 0.5, .generation_seconds = 1};
   return ended;
 }
