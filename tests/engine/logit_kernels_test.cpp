@@ -125,7 +125,7 @@ TEST(LogitKernels, SumsAreWithinTheirBound) {
   std::mt19937 random(4);
   for (int round = 0; round < 60; ++round) {
     std::vector<float> values(8 * kChunk);
-    std::normal_distribution<float> normal(0, static_cast<float>(round) / 4);
+    std::normal_distribution<float> normal(0, static_cast<float>(round + 1) / 4);
     float largest = kMinusInfinity;
     for (float& value : values) largest = std::max(largest, value = round % 7 == 0 ? 1.5F : normal(random));
     const float scale = 1 / (0.3F + static_cast<float>(round % 5) / 3);
