@@ -4,8 +4,10 @@ Prompts are random words that no run has used before, so that nobody answers fro
 Where a load is about shared beginnings, what is shared is new in each run.
 """
 import dataclasses
+import json
 import random
 import statistics
+import subprocess
 import threading
 import time
 from typing import Callable
@@ -171,9 +173,15 @@ def streams(count, tokens):
 # ---------------------------------------------------------------- copying
 
 def copying(server, seed):
-    """The successor model says the same text over and over; the prompt is one round of a part of it."""
-    first = one(server, text_of(4, seed), 200, seed, servers.GREEDY)
-    answer = one(server, first.text + first.text[:20], 256, seed, servers.GREEDY)
+    """The successor model says every token's successor: a prompt that ends with the token it began with is said again.
+    As token ids, because the text of such tokens is not split into the same ones."""
+    args, model = server.started_with[0][:2]
+    command = [args.build / "bin/atelier-fixture", "successor-text", model, "--from", WORDS[seed % len(WORDS)], "--tokens", 300,
+               "--json"]
+    done = subprocess.run([str(part) for part in command], capture_output=True, check=True)
+    said = json.loads(done.stdout)
+    tokens = said["tokens"] if isinstance(said, dict) else said
+    answer = one(server, tokens + tokens[:4], 256, seed, servers.GREEDY)
     return {"tokens/s": answer.tokens_per_second}
 
 
