@@ -53,7 +53,10 @@ describe('with the starter model', () => {
         assert.equal(response.status, 200, JSON.stringify(answer));
         const [{ message, finish_reason: reason }] = answer.choices;
         assert.ok(['stop', 'length', 'tool_calls'].includes(reason), reason);
-        assert.equal(reason === 'tool_calls', (message.tool_calls ?? []).length > 0);
+        const calls = (message.tool_calls ?? []).length;
+        if (reason === 'tool_calls') assert.ok(calls > 0);
+        // One that is whole may stand before another that the limit cut off.
+        if (calls > 0) assert.ok(['tool_calls', 'length'].includes(reason), reason);
         for (const each of message.tool_calls ?? []) {
           assert.match(each.id, /^[1-9][0-9]{8}$/);
           assert.equal(typeof JSON.parse(each.function.arguments), 'object');
