@@ -6,7 +6,6 @@ Where a load is about shared beginnings, what is shared is new in each run.
 import dataclasses
 import json
 import random
-import statistics
 import subprocess
 import threading
 import time
@@ -94,9 +93,10 @@ def conversations(server, seed):
                 new += answer.prompt_tokens - before[i]
                 before[i] = answer.prompt_tokens
                 computed += answer.prompt_computed
+    seconds = time.perf_counter() - started
     # Of each system prompt the first conversation's copy is new, those of the three others are not.
     shared = sum(one_prompt_tokens(server, system) for system in systems)
-    return {"s in all": time.perf_counter() - started, "prompt tokens computed for each new one": computed / (new - 3 * shared)}
+    return {"s in all": seconds, "prompt tokens computed for each new one": computed / (new - 3 * shared)}
 
 
 def one_prompt_tokens(server, text):
@@ -225,7 +225,3 @@ LOADS = [
     Load("tiny-one", "tiny model, 128k vocabulary, one stream", single_stream, model="tiny-128k", peer_extras=_FRESH),
     Load("tiny-four", "tiny model, 128k vocabulary, 4 streams", streams(4, 192), model="tiny-128k", peer_extras=_FRESH),
 ]
-
-
-def median(values):
-    return statistics.median(values)

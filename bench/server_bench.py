@@ -13,6 +13,7 @@ import pathlib
 import platform
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -69,8 +70,8 @@ class Figures:
         for unit, ours in self.ours.items():
             theirs = self.theirs[unit]
             pairs = [b / a if self.load.lower_is_better else a / b for a, b in zip(ours, theirs)]
-            yield dict(load=self.load.title, unit=unit, atelier=loads.median(ours), llama_server=loads.median(theirs),
-                       ratio=loads.median(pairs), pairs=len(pairs))
+            yield dict(load=self.load.title, unit=unit, atelier=statistics.median(ours), llama_server=statistics.median(theirs),
+                       ratio=statistics.median(pairs), pairs=len(pairs))
 
 
 def measure(args, load, folder):
@@ -105,7 +106,7 @@ def measure(args, load, folder):
         rows = list(figures.rows())
         if extra:
             rows.append(dict(load=load.title, unit="against llama-bench's bare decode", atelier=None, llama_server=None,
-                             ratio=loads.median(extra), pairs=len(extra)))
+                             ratio=statistics.median(extra), pairs=len(extra)))
         peaks = [server.peak_mib() for server in (ours, theirs)]
         rows.append(dict(load=load.title, unit="MiB of memory at most", atelier=peaks[0], llama_server=peaks[1],
                          ratio=peaks[1] / peaks[0], pairs=1))

@@ -2,9 +2,9 @@
 //
 // A model file comes from strangers, and the library that reads it is large. So before the first byte of the file is
 // read, the process gives up what serving a model does not need:
-//   - Files (Landlock, Linux 5.13 and newer): the model's own files, the folders of libraries and plug-ins, and what
-//     the kernel tells of the machine and of this process (/sys, parts of /proc) may be read; nothing may be written
-//     but the folders named for it. For loads on a GPU, drivers' files under /usr, /etc and /opt may be read too, and
+//   - Files (Landlock, Linux 5.13 and newer): the model's own files, folders of models that requests may name, the
+//     folders of libraries and plug-ins, and what the kernel tells of the machine and of this process (/sys, parts of
+//     /proc) may be read; nothing may be written but the folders named for it (the KV cache on disk). For loads on a GPU, drivers' files under /usr, /etc and /opt may be read too, and
 //     device nodes, shared memory and the drivers' caches may be written.
 //   - System calls (seccomp): no sockets beside the one that is open, no new processes or programs, no tracing, no
 //     signals to others, nothing that reaches around these rules (io_uring, bpf, namespaces, keys, mounts).

@@ -185,6 +185,11 @@ TEST(DecodeReasoning, EffortHasLevels) {
   EXPECT_FALSE(chat(with_user(R"("seed":1)")).request.reasoning);
 }
 
+TEST(DecodeChat, TakesTheNameOfADraftModel) {
+  EXPECT_EQ(chat(with_user(R"("draft_model":"small")")).request.options.draft_model, "small");
+  EXPECT_EQ(chat(with_user(R"("temperature":1)")).request.options.draft_model, "");
+}
+
 TEST(DecodeChat, ReadsMessagesInAllTheirForms) {
   const ChatCall call = chat(R"({"messages":[
       {"role":"system","content":"be brief"},

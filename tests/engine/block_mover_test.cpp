@@ -20,17 +20,6 @@ namespace fs = std::filesystem;
 
 using Tokens = std::vector<std::int32_t>;
 
-Tokens random_tokens(std::mt19937& random, std::size_t count) {
-  Tokens tokens(count);
-  for (std::int32_t& token : tokens) token = static_cast<std::int32_t>(300 + random() % 700);
-  return tokens;
-}
-
-Tokens joined(Tokens a, const Tokens& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
 wire::Generate request_for(const Tokens& prompt, std::uint64_t max_tokens) {
   wire::Generate request = greedy_request(prompt, max_tokens);
   request.mutable_limits()->set_ignore_end_tokens(true);

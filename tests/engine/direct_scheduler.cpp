@@ -12,6 +12,17 @@
 
 namespace atelier::engine::test {
 
+std::vector<std::int32_t> random_tokens(std::mt19937& random, std::size_t count) {
+  std::vector<std::int32_t> tokens(count);
+  for (std::int32_t& token : tokens) token = static_cast<std::int32_t>(300 + random() % 700);
+  return tokens;
+}
+
+std::vector<std::int32_t> joined(std::vector<std::int32_t> a, const std::vector<std::int32_t>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
 namespace {
 
 std::unique_ptr<KvBlockStore> open_store(KvBlockStore::Options options, const wire::Load& load, const Model& model) {

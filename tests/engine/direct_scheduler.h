@@ -5,13 +5,19 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <random>
 #include <string>
+#include <vector>
 
 #include "engine/model.h"
 #include "engine/scheduler.h"
 #include "tests/engine/engine_client.h"
 
 namespace atelier::engine::test {
+
+// Ordinary tokens of the tiny models, by chance; and one list behind the other.
+std::vector<std::int32_t> random_tokens(std::mt19937& random, std::size_t count);
+std::vector<std::int32_t> joined(std::vector<std::int32_t> a, const std::vector<std::int32_t>& b);
 
 class DirectScheduler {
  public:

@@ -28,12 +28,6 @@ wire::LoadConfig config(std::uint32_t parallel, std::uint32_t cells = 4096) {
   return config;
 }
 
-Tokens random_tokens(std::mt19937& random, std::size_t count) {
-  Tokens tokens(count);
-  for (std::int32_t& token : tokens) token = static_cast<std::int32_t>(300 + random() % 700);
-  return tokens;
-}
-
 wire::Generate request_for(const Tokens& prompt, std::uint64_t max_tokens) {
   wire::Generate request = greedy_request(prompt, max_tokens);
   request.mutable_limits()->set_ignore_end_tokens(true);

@@ -35,23 +35,12 @@ wire::LoadConfig small_config(std::uint32_t context, std::uint32_t cells, std::u
   return config;
 }
 
-Tokens random_tokens(std::mt19937& random, std::size_t count) {
-  Tokens tokens(count);
-  for (std::int32_t& token : tokens) token = static_cast<std::int32_t>(300 + random() % 700);
-  return tokens;
-}
-
 wire::Generate request_for(const Tokens& prompt, std::uint64_t max_tokens) {
   wire::Generate request = greedy_request(prompt, max_tokens);
   request.mutable_limits()->set_ignore_end_tokens(true);
   request.set_logprobs(true);
   request.set_top_logprobs(48);
   return request;
-}
-
-Tokens joined(Tokens a, const Tokens& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
 }
 
 // ---------------------------------------------------------------- what is reused

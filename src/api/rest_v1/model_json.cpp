@@ -101,6 +101,23 @@ json::Value model_json(const predict::ModelDescription& model) {
   return object;
 }
 
+namespace {
+
+// The share of the layers that goes to the GPU; nothing for "auto", or where it is not said.
+std::optional<double> gpu_ratio(Fields& fields) {
+  const json::Value* gpu = fields.value("gpu");
+  if (gpu == nullptr) return std::nullopt;
+  const std::string word = gpu->if_string() == nullptr ? "" : *gpu->if_string();
+  if (word == "off") return 0;
+  if (word == "max") return 1;
+  const auto ratio = gpu->number();
+  if (ratio && *ratio >= 0 && *ratio <= 1) return ratio;
+  if (word != "auto") fields.fail("gpu", "'gpu' must be a number between 0 and 1, \"max\", \"off\" or \"auto\"");
+  return std::nullopt;
+}
+
+}  // namespace
+
 Result<LoadCall> decode_load(const json::Object& body) {
   Fields fields(body);
   fields.allow_only({"model",
@@ -169,19 +186,7 @@ Result<LoadCall> decode_load(const json::Object& body) {
   if (const auto seed = fields.integer("seed", -1, INT64_MAX); seed && *seed >= 0) {
     config.seed = static_cast<std::uint64_t>(*seed);
   }
-  if (const json::Value* gpu = fields.value("gpu")) {
-    const std::string* word = gpu->if_string();
-    const auto ratio = gpu->number();
-    if (word != nullptr && *word == "off") {
-      call.request.gpu_ratio = 0;
-    } else if (word != nullptr && *word == "max") {
-      call.request.gpu_ratio = 1;
-    } else if (ratio && *ratio >= 0 && *ratio <= 1) {
-      call.request.gpu_ratio = ratio;
-    } else if (word == nullptr || *word != "auto") {
-      fields.fail("gpu", "'gpu' must be a number between 0 and 1, \"max\", \"off\" or \"auto\"");
-    }
-  }
+  call.request.gpu_ratio = gpu_ratio(fields);
   call.request.draft_model = fields.string("draft_model").value_or("");
   if (const auto ttl = fields.integer("ttl", 1, INT32_MAX)) call.request.ttl = std::chrono::seconds(*ttl);
   call.request.identifier = fields.string("identifier").value_or("");
