@@ -76,7 +76,7 @@ def _of_noun(rng, noun):
         v = rng.randint(1, 10 ** rng.randint(1, 5))
         schema = {"type": "integer"}
     else:
-        v = rng.choice((w.code, w.code, w.code, lambda r: w.made_up(r, 2, 3).capitalize(), lambda r: w.made_up(r, 2, 3)))(rng)
+        v = rng.choice((w.code, w.code, w.code, w.first, lambda r: w.made_up(r, 2, 3).capitalize()))(rng)
         schema = {"type": "string"}
     return name, _describe(rng, schema, "the " + noun, suffix + " of the " + noun, name, "which " + noun), v, rng.choice(("@ {}", "@ {}", "@ " + suffix + " {}", "@ with " + suffix + " {}")).format(v), \
         rng.choice((f"My {noun} {suffix} is {v}.", f"The {noun} {suffix} is {v}.", f"The {suffix} is {v}.", f"It is {noun} {v}."))
@@ -124,7 +124,7 @@ def _plain(rng, noun):
         v, name = rng.choice(list(w.LANGUAGES) + list(w.CAPITALS)[:40]).replace("the ", ""), rng.choice(("language", "country", "origin", "nation"))
         phrases = [f"in {v}", f"from {v}", f"for {v}"]
     else:
-        v, name = w.made_up(rng, 2, 3).capitalize() if rng.random() < 0.7 else w.word(rng), noun if rng.random() < 0.4 else w.word(rng)
+        v, name = w.first(rng) if rng.random() < 0.6 else w.made_up(rng, 2, 3).capitalize() if rng.random() < 0.4 else w.word(rng), noun if rng.random() < 0.4 else w.word(rng)
         phrases = [f"called {v}", f"named {v}", f"@ {v}"] if name == noun else [f"with {name} {v}", f"of {name} {v}", f"at {name} {v}"]
     if rng.random() < 0.3 and k != 7:
         name = rng.choice((w.word(rng), rng.choice(_NOUNS).replace("_", " ")))  # the value alone says which parameter is meant
@@ -147,7 +147,7 @@ def _named(rng, noun):
     name = rng.choice((w.word(rng), rng.choice(_NOUNS).replace("_", " "), w.word(rng) + " " + rng.choice(_SUFFIXES + ["type", "level", "size", "date"])))
     k = rng.random()
     if k < 0.5:
-        v, kind = rng.choice((w.word, w.code, w.first, w.made_up, w.code))(rng), "string"
+        v, kind = rng.choice((w.word, w.word, w.code, w.first, w.code))(rng), "string"
     elif k < 0.9:
         v, kind = rng.randint(0, 10 ** rng.randint(1, 5)), rng.choice(("integer", "integer", "number"))
     else:

@@ -63,7 +63,7 @@ def _fields(rng):
             make, form = FIELDS[key][0], rng.choice(FIELDS[key][1])
         else:
             key = w.word(rng).replace("-", "_") + (("_" + w.word(rng)) if rng.random() < 0.2 else "")
-            make = rng.choice((w.word, w.first, w.city, w.made_up, w.code, w.full_name, lambda r: r.randint(0, 10 ** r.randint(1, 6)), lambda r: w.price(r)))
+            make = rng.choice((w.word, w.first, w.city, w.word, w.code, w.full_name, lambda r: r.randint(0, 10 ** r.randint(1, 6)), lambda r: w.price(r)))
             form = rng.choice(("The {k} is {v}.", "{k}: {v}.", "Its {k} is {v}.")).replace("{k}", key.replace("_", " "))
         if key not in keys:
             keys.add(key)

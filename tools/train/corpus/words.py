@@ -110,17 +110,17 @@ def made_up(rng, low=1, high=2):
 
 def word(rng):
     kind = rng.random()
-    if kind < 0.2:
+    if kind < 0.08:
         return made_up(rng)
     return rng.choice(rng.choice((NOUNS, THINGS, ANIMALS, FOODS, COLORS, ADJECTIVES, HOBBIES, JOBS)))
 
 
 def first(rng):
-    return rng.choice(FIRST) if rng.random() < 0.8 else made_up(rng, 1, 2).capitalize()
+    return rng.choice(FIRST) if rng.random() < 0.9 else made_up(rng, 1, 2).capitalize()
 
 
 def last(rng):
-    return rng.choice(LAST) if rng.random() < 0.8 else made_up(rng, 1, 2).capitalize()
+    return rng.choice(LAST) if rng.random() < 0.9 else made_up(rng, 1, 2).capitalize()
 
 
 def full_name(rng):
@@ -128,7 +128,7 @@ def full_name(rng):
 
 
 def city(rng):
-    return rng.choice(CITIES) if rng.random() < 0.85 else made_up(rng, 2, 2).capitalize()
+    return rng.choice(CITIES) if rng.random() < 0.92 else made_up(rng, 2, 2).capitalize()
 
 
 def digits(rng, low=1, high=6):
