@@ -102,8 +102,8 @@ def _tool_item(rng, need, extra):
     return Item(messages, tools.offered(rng, [need], extra), same_calls([(need.tool.name, need.arguments)]), wanted=tools.call(need))
 
 
-def tool(extra):
-    return lambda rng: _tool_item(rng, tools.need(rng), extra)
+def tool(extra, need=tools.trained):
+    return lambda rng: _tool_item(rng, need(rng), extra)
 
 
 _SLOTS = {"city": w.city, "date": w.date_iso, "code": w.code, "int": lambda r: r.randint(2, 90), "clock": w.clock, "street": lambda r: r.choice(("Oak", "Mill", "Rose", "Bridge")) + " " + r.choice(("Street", "Road")),
@@ -146,7 +146,7 @@ def unseen(rng):
 
 def paired(calls):
     def make(rng):
-        need = tools.need(rng)
+        need = tools.trained(rng)
         count = rng.choice((1, 1, 2, 3))
         messages = tools.opening(rng) + [{"role": "user", "content": need.request}]
         rest = [t.schema(rng) for t in tools.others(rng, count, need)]
@@ -158,14 +158,14 @@ def paired(calls):
 
 
 def parallel(rng):
-    messages, offered = tools.parallel(rng)
+    messages, offered = tools.parallel(rng, tools.trained)
     calls = [(c["name"], c["arguments"]) for c in messages[-1]["tool_calls"]]
     return Item(messages[:-1], offered, same_calls(calls), wanted=calls)
 
 
 def answered(rng):
     while True:
-        messages, offered = tools.answered(rng)
+        messages, offered = tools.answered(rng, tools.trained)
         if messages[-2]["role"] == "tool":
             return Item(_plain(messages[:-1]), offered, same_text(messages[-1]["content"]), wanted=messages[-1]["content"])
 
@@ -232,7 +232,7 @@ def thinks(on):
 
 # name: (maker, what the project asks for in percent or None)
 SKILLS = {
-    "tool_1": (tool(0), 98), "tool_2": (tool(1), 96), "tool_4": (tool(3), 94), "tool_unseen": (unseen, 80), "declines": (paired(False), 85), "calls": (paired(True), 92),
+    "tool_1": (tool(0), 98), "tool_2": (tool(1), 96), "tool_4": (tool(3), 94), "tool_any": (tool(0, tools.any_tool), None), "tool_unseen": (unseen, 80), "declines": (paired(False), 85), "calls": (paired(True), 92),
     "parallel": (parallel, 88), "tool_result": (answered, 97), "recall": (last_text(lambda r: memory.over_turns(r)[0]), 96), "extraction": (extraction, 96), "schema": (schema, 95),
     "product": (fact, 98), "capitals": (last_text(_in_talk(talk.capital_of)), 98), "days": (last_text(_in_talk(talk.calendar)), 98), "sums": (sum_two_digits, 80), "style": (last_text(lambda r: style.dialogue(r)[0]), 85),
     "page": (last_text(lambda r: memory.page(r)[0]), None), "copy": (last_text(lambda r: copying.dialogue(r)[0]), None), "unknown": (unknown, None), "think_on": (thinks(True), None), "think_off": (thinks(False), None),

@@ -820,9 +820,18 @@ def described(rng):
     return need
 
 
+def trained(rng):
+    """A tool of the catalogue or of the documentation: kinds that the training has many dialogues of."""
+    return catalogued(rng) if rng.random() < 0.75 else described(rng)
+
+
+def any_tool(rng):
+    """A tool that nobody has seen before."""
+    return any_tools.need(rng) if rng.random() < 0.85 else generic(rng)
+
+
 def need(rng):
-    k = rng.random()
-    return catalogued(rng) if k < 0.45 else any_tools.need(rng) if k < 0.8 else generic(rng) if k < 0.86 else described(rng)
+    return trained(rng) if rng.random() < 0.64 else any_tool(rng)
 
 
 def others(rng, count, *needs):
@@ -912,7 +921,7 @@ _LISTED_MAKERS = {KINDS[k][3] for k in _LISTED}
 _UNLISTED = ('"', " and ", ",")
 
 
-def parallel(rng):
+def parallel(rng, need=need):
     """Two to four calls at once: of one tool, or of several."""
     same = rng.random() < 0.5
     if same:
@@ -962,7 +971,7 @@ def _alike(rng):
     return needs
 
 
-def answered(rng):
+def answered(rng, need=need):
     """After one or several results: say what they say."""
     n = need(rng)
     while not n.answer:
