@@ -64,6 +64,16 @@ def first_token(server, seed):
     return {"s to the first token": one(server, text_of(420, seed), 2, seed).first}
 
 
+def cold_instance(server, seed):
+    """From a request to its first token where no model is loaded: Atelier loads it for the request, llama-server is
+    started with it. The file is in the page cache."""
+    server.cool()
+    started = time.perf_counter()
+    server.warm()
+    answer = one(server, text_of(16, seed), 2, seed)
+    return {"s to the first token": answer.times[0] - started}
+
+
 # ---------------------------------------------------------------- shared beginnings
 
 def shared_system(server, seed):
@@ -198,15 +208,20 @@ class Load:
     peer_arguments: tuple = ()
     peer_extras: dict = dataclasses.field(default_factory=dict)
     heavy: bool = False  # minutes a run on a processor
+    # The library without a server: its name, and what measures it in the unit of the load's first figure.
+    bare_name: str = ""
+    bare: Callable | None = None
 
 
 _FRESH = dict(cache_prompt=False)
 _NGRAM = ("--spec-type", "ngram-simple", "--spec-ngram-simple-size-n", "3", "--spec-ngram-simple-size-m", "16")
 
 LOADS = [
-    Load("one-stream", "one stream, 256 tokens", single_stream, peer_extras=_FRESH),
+    Load("one-stream", "one stream, 256 tokens", single_stream, peer_extras=_FRESH, bare_name="llama-bench's bare decode",
+         bare=servers.bare_decode),
     Load("first-token", "time to first token, about 420 prompt tokens", first_token, lower_is_better=True,
          peer_extras=_FRESH),
+    Load("cold-instance", "first token where no model is loaded", cold_instance, lower_is_better=True),
     Load("shared-system", "4 requests with one system prompt of 3,000 tokens", shared_system, lower_is_better=True, heavy=True),
     Load("conversations", "12 conversations, 3 system prompts, 4 at a time", conversations, lower_is_better=True, heavy=True),
     Load("tool-conversation", "20 turns to 8,000 tokens beside another conversation", tool_conversation, context=9216,
@@ -217,11 +232,14 @@ LOADS = [
          heavy=True),
     Load("restarted", "the same prompt of 4,000 tokens after a restart", restarted, parallel=1, context=5120,
          lower_is_better=True, heavy=True),
-    Load("4-streams", "4 streams together, 96 tokens each", streams(4, 96), peer_extras=_FRESH),
-    Load("8-streams", "8 streams together, 96 tokens each", streams(8, 96), parallel=8, peer_extras=_FRESH),
+    Load("4-streams", "4 streams together, 96 tokens each", streams(4, 96), peer_extras=_FRESH,
+         bare_name="llama-batched-bench", bare=lambda *measured: servers.bare_batch(*measured, 4)),
+    Load("8-streams", "8 streams together, 96 tokens each", streams(8, 96), parallel=8, peer_extras=_FRESH,
+         bare_name="llama-batched-bench", bare=lambda *measured: servers.bare_batch(*measured, 8)),
     Load("copying", "copying, against its default", copying, model="successor-1b", parallel=1, peer_extras=_FRESH),
     Load("copying-ngram", "copying, against its n-gram speculation", copying, model="successor-1b", parallel=1,
          peer_arguments=_NGRAM, peer_extras=_FRESH),
-    Load("tiny-one", "tiny model, 128k vocabulary, one stream", single_stream, model="tiny-128k", peer_extras=_FRESH),
+    Load("tiny-one", "tiny model, 128k vocabulary, one stream", single_stream, model="tiny-128k", peer_extras=_FRESH,
+         bare_name="llama-bench's bare decode", bare=servers.bare_decode),
     Load("tiny-four", "tiny model, 128k vocabulary, 4 streams", streams(4, 192), model="tiny-128k", peer_extras=_FRESH),
 ]

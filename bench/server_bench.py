@@ -99,13 +99,13 @@ def measure(args, load, folder):
                 if run >= warmup:
                     figures.add(server, values)
                 note(f"{load.name}: {server.name} " + ", ".join(f"{value:.3f} {unit}" for unit, value in values.items()))
-            if load.name in ("one-stream", "tiny-one") and run >= warmup:
-                bare = servers.bare_decode(args, model, theirs.plug_in)
-                extra.append(figures.ours["tokens/s"][-1] / bare)
-                note(f"{load.name}: llama-bench {bare:.3f} tokens/s")
+            if load.bare and run >= warmup:
+                bare = load.bare(args, model, theirs.plug_in)
+                extra.append(next(iter(figures.ours.values()))[-1] / bare)
+                note(f"{load.name}: {load.bare_name} {bare:.3f} tokens/s")
         rows = list(figures.rows())
         if extra:
-            rows.append(dict(load=load.title, unit="against llama-bench's bare decode", atelier=None, llama_server=None,
+            rows.append(dict(load=load.title, unit=f"against {load.bare_name}", atelier=None, llama_server=None,
                              ratio=statistics.median(extra), pairs=len(extra)))
         peaks = [server.peak_mib() for server in (ours, theirs)]
         rows.append(dict(load=load.title, unit="MiB of memory at most", atelier=peaks[0], llama_server=peaks[1],

@@ -105,6 +105,14 @@ class Server:
     def settle(self):
         """Until what is done in the background is done."""
 
+    def cool(self):
+        """What it takes until no model is loaded."""
+        self.stop()
+
+    def warm(self):
+        """What it takes until a request may be sent that loads the model."""
+        self.start(*self.started_with[0], **self.started_with[1])
+
     def processes(self):
         yield self.process.pid
         for status in pathlib.Path("/proc").glob("[0-9]*/status"):
@@ -159,6 +167,18 @@ class Atelier(Server):
         answer = response.read()
         if response.status != 200:
             sys.exit(f"bench: Atelier did not load the model: {answer!r}")
+
+    # The server stays; the request itself loads the model, as a first request does.
+    def cool(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("POST", "/api/v1/models/unload", json.dumps(dict(instance_id="model")), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        if response.status != 200:
+            sys.exit(f"bench: Atelier did not unload the model: {response.read()!r}")
+        response.read()
+
+    def warm(self):
+        pass
 
     def settle(self):
         before = -1
@@ -218,6 +238,15 @@ def bare_decode(args, model, plug_in, tokens=256):
     return json.loads(done.stdout)[0]["avg_ts"]
 
 
+def bare_batch(args, model, plug_in, sequences, prompt_tokens=16, tokens=96):
+    """llama-batched-bench: tokens a second of so many sequences in one batch, from the first prompt's token to the last."""
+    command = [*peer_tool(args, "llama-batched-bench"), "-m", model, "-c", sequences * (prompt_tokens + tokens) + 256, "-npp", prompt_tokens,
+               "-ntg", tokens, "-npl", sequences, "-t", args.threads, "--output-format", "jsonl"]
+    done = subprocess.run([str(part) for part in command], capture_output=True, env=peer_environment(args, plug_in), check=True)
+    line = next(line for line in done.stdout.splitlines() if line.startswith(b"{"))
+    return sequences * tokens / json.loads(line)["t"]
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -234,5 +263,5 @@ def wait_until_healthy(server, log):
             connection.request("GET", "/health")
             if connection.getresponse().status == 200:
                 return
-        time.sleep(0.1)
+        time.sleep(0.01)
     sys.exit(f"bench: {server.name} did not answer in 180 s")
