@@ -80,14 +80,22 @@ void Text::sample(Labels labels, double value) {
 }
 
 void Text::histogram(Labels labels, const Histogram& histogram) {
+  this->histogram(labels, histogram.bounds(), histogram.counts(), histogram.sum());
+}
+
+void Text::histogram(Labels labels, const HistogramCounts& histogram) {
+  if (histogram.counts.size() != histogram.bounds.size() + 1) return;
+  this->histogram(labels, histogram.bounds, histogram.counts, histogram.sum);
+}
+
+void Text::histogram(Labels labels, std::span<const double> bounds, std::span<const std::uint64_t> counts, double sum) {
   head();
   std::uint64_t count = 0;
-  for (std::size_t i = 0; i < histogram.counts().size(); ++i) {
-    count += histogram.counts()[i];
-    const bool last = i == histogram.bounds().size();
-    line("_bucket", labels, last ? "+Inf" : number(histogram.bounds()[i]), std::to_string(count));
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    count += counts[i];
+    line("_bucket", labels, i == bounds.size() ? "+Inf" : number(bounds[i]), std::to_string(count));
   }
-  line("_sum", labels, "", number(histogram.sum()));
+  line("_sum", labels, "", number(sum));
   line("_count", labels, "", std::to_string(count));
 }
 

@@ -21,6 +21,19 @@ inline constexpr double kWaitSeconds[] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.0
 inline constexpr double kTokenSeconds[] = {0.001, 0.002, 0.004, 0.006, 0.008, 0.01, 0.015, 0.02, 0.03, 0.04,
                                            0.06,  0.08,  0.1,   0.15,  0.2,   0.3,  0.5,   1,    2};
 
+// Steps of an engine: a fraction of a millisecond (a tiny model) to many seconds (a long prompt, a slow machine).
+inline constexpr double kStepSeconds[] = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075,
+                                          0.1,    0.15,  0.25,   0.5,   0.75, 1,     1.5,  2.5,  5,    10};
+// Tokens of a step.
+inline constexpr double kStepTokens[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
+
+// A histogram's numbers alone, as another process sends them.
+struct HistogramCounts {
+  std::vector<double> bounds;
+  std::vector<std::uint64_t> counts;  // one more than bounds; empty: there is no such histogram
+  double sum = 0;
+};
+
 class Histogram {
  public:
   // The bounds ascend and live as long as the histogram.
@@ -53,11 +66,13 @@ class Text {
   void sample(Labels labels, std::uint64_t value);
   void sample(Labels labels, double value);
   void histogram(Labels labels, const Histogram& histogram);
+  void histogram(Labels labels, const HistogramCounts& histogram);
 
   std::string take() { return std::move(text_); }
 
  private:
   void head();
+  void histogram(Labels labels, std::span<const double> bounds, std::span<const std::uint64_t> counts, double sum);
   void line(std::string_view suffix, Labels labels, std::string_view bound, std::string_view value);
 
   std::string text_;

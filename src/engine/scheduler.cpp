@@ -27,6 +27,12 @@ Scheduler::Seams with_defaults(Scheduler::Seams seams) {
   return seams;
 }
 
+void fill_histogram(const metrics::Histogram& histogram, wire::Histogram& out) {
+  out.mutable_bounds()->Add(histogram.bounds().begin(), histogram.bounds().end());
+  out.mutable_counts()->Add(histogram.counts().begin(), histogram.counts().end());
+  out.set_sum(histogram.sum());
+}
+
 StepPacer::Limits pacing(const Model& model) {
   StepPacer::Limits limits;
   limits.most = model.batch_size();
@@ -286,6 +292,8 @@ void Scheduler::note_step(const std::vector<Slice>& slices, Clock::duration time
     rows += slice.count;
     if (!slice.prediction->is_decoding()) prompt_tokens += slice.count;
   }
+  step_seconds_.observe(std::chrono::duration<double>(time).count());
+  step_tokens_.observe(static_cast<double>(rows));
   pacer_.note_step(prompt_tokens, time);
   if (prompt_tokens == 0) costs_.note(rows, time);
 }
@@ -466,6 +474,9 @@ void Scheduler::fill_info(wire::InfoResult& info) const {
   info.set_draft_tokens(draft_tokens_);
   info.set_draft_tokens_accepted(draft_tokens_accepted_);
   info.set_prompt_tokens_unusable(cells_.counters().unusable_tokens);
+  fill_histogram(step_seconds_, *info.mutable_step_seconds());
+  fill_histogram(step_tokens_, *info.mutable_step_tokens());
+  info.set_preemptions(preemptions_);
   switch (cells_.reuse()) {
     case Reuse::kOff: info.set_prefix_reuse("off"); break;
     case Reuse::kWhole: info.set_prefix_reuse("whole"); break;

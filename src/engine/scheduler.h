@@ -33,6 +33,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/metrics.h"
 #include "engine/block_mover.h"
 #include "engine/cell_cache.h"
 #include "engine/dry_penalty.h"
@@ -154,6 +155,9 @@ class Scheduler {
   std::unique_ptr<llama_batch, BatchDeleter> batch_;
   std::uint64_t admissions_ = 0;
   std::uint64_t decode_steps_ = 0;
+  metrics::Histogram step_seconds_{metrics::kStepSeconds};
+  metrics::Histogram step_tokens_{metrics::kStepTokens};
+  std::uint64_t preemptions_ = 0;
   std::uint64_t prompt_tokens_computed_ = 0;
   std::uint64_t prompt_tokens_reused_ = 0;
   std::uint64_t tokens_predicted_ = 0;

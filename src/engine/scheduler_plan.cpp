@@ -206,6 +206,7 @@ void Scheduler::make_room(std::vector<Slice>& slices) {
 }
 
 void Scheduler::preempt(Prediction& prediction) {
+  ++preemptions_;
   std::unique_ptr<Prediction> taken = release(prediction, CellCache::Leave::kForReuse);
   taken->lose_cells();
   enqueue(std::move(taken), true);

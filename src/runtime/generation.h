@@ -15,6 +15,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include "base/error.h"
+#include "base/metrics.h"
 
 namespace atelier::runtime {
 
@@ -161,6 +162,9 @@ struct EngineStatistics {
   std::uint64_t draft_tokens_accepted = 0;
   std::uint64_t kv_memory_bytes = 0;
   std::uint64_t kv_disk_blocks = 0;
+  std::uint64_t preemptions = 0;
+  metrics::HistogramCounts step_seconds;
+  metrics::HistogramCounts step_tokens;
 };
 
 // ---------------------------------------------------------------- embeddings

@@ -1,7 +1,10 @@
 #include "runtime/messages.h"
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -262,6 +265,22 @@ EngineModelInfo from_wire(const wire::ModelInfo& model) {
   return out;
 }
 
+namespace {
+
+// Empty where the numbers make no histogram.
+metrics::HistogramCounts from_wire(const wire::Histogram& histogram) {
+  constexpr int kMostBounds = 100;
+  const auto& bounds = histogram.bounds();
+  const bool well_formed = bounds.size() <= kMostBounds && histogram.counts_size() == bounds.size() + 1 &&
+                           std::isfinite(histogram.sum()) &&
+                           std::ranges::all_of(bounds, [](double bound) { return std::isfinite(bound); }) &&
+                           std::ranges::is_sorted(bounds, std::ranges::less_equal());
+  if (!well_formed) return {};
+  return {{bounds.begin(), bounds.end()}, {histogram.counts().begin(), histogram.counts().end()}, histogram.sum()};
+}
+
+}  // namespace
+
 EngineStatistics from_wire(const wire::InfoResult& info) {
   EngineStatistics statistics;
   statistics.running = info.running();
@@ -283,6 +302,9 @@ EngineStatistics from_wire(const wire::InfoResult& info) {
   statistics.draft_tokens_accepted = info.draft_tokens_accepted();
   statistics.kv_memory_bytes = info.kv_memory_bytes();
   statistics.kv_disk_blocks = info.kv_disk_blocks();
+  statistics.preemptions = info.preemptions();
+  statistics.step_seconds = from_wire(info.step_seconds());
+  statistics.step_tokens = from_wire(info.step_tokens());
   return statistics;
 }
 

@@ -56,5 +56,19 @@ TEST(MetricsHistogram, CountsIntoTheFirstBoundThatIsNotLess) {
             "wait_seconds_count{model=\"m\"} 5\n");
 }
 
+TEST(MetricsHistogram, NumbersFromElsewhereAreWrittenTheSameAndNoneAreNotWritten) {
+  Text text;
+  text.family("wait_seconds", Type::kHistogram, "Waits.");
+  text.histogram({{"model", "none"}}, HistogramCounts{});
+  text.histogram({{"model", "m"}}, HistogramCounts{{1, 2.5}, {2, 2, 1}, 8});
+  EXPECT_EQ(text.take(),
+            "# HELP wait_seconds Waits.\n# TYPE wait_seconds histogram\n"
+            "wait_seconds_bucket{model=\"m\",le=\"1\"} 2\n"
+            "wait_seconds_bucket{model=\"m\",le=\"2.5\"} 4\n"
+            "wait_seconds_bucket{model=\"m\",le=\"+Inf\"} 5\n"
+            "wait_seconds_sum{model=\"m\"} 8\n"
+            "wait_seconds_count{model=\"m\"} 5\n");
+}
+
 }  // namespace
 }  // namespace atelier::metrics

@@ -143,6 +143,15 @@ describe('with it', () => {
     assert.equal(value(two, 'atelier_engine_prompt_tokens_computed_total', of),
       first.usage.prompt_tokens + second.usage.prompt_tokens - cached);
     assert.ok(value(two, 'atelier_engine_steps_total', of) > value(one, 'atelier_engine_steps_total', of));
+    // Every batch is counted, with its time and its tokens.
+    for (const families of [one, two]) {
+      const steps = value(families, 'atelier_engine_steps_total', of);
+      for (const name of ['seconds', 'tokens']) assert.equal(value(families, `atelier_engine_step_${name}_count`, of), steps, name);
+      assert.ok(value(families, 'atelier_engine_step_seconds_sum', of) > 0);
+    }
+    // Of every answer the last token is chosen and not computed.
+    assert.ok(value(one, 'atelier_engine_step_tokens_sum', of) >= first.usage.total_tokens - 1);
+    assert.equal(value(two, 'atelier_engine_preemptions_total', of), 0);
     const ends = two.get('atelier_predictions_total').samples;
     assert.equal(ends.reduce((sum, sample) => sum + sample.value, 0), 2);
     assert.ok(ends.every(({ labels }) => labels.model === model && ['end_token', 'max_tokens'].includes(labels.reason)));

@@ -28,6 +28,14 @@ class EngineText {
     }
   }
 
+  void histograms(std::string_view name, std::string_view help, metrics::HistogramCounts EngineStatistics::* which) {
+    text_.family(name, Type::kHistogram, help);
+    for (const InstanceStatistics& instance : all_) {
+      if (!counts(instance)) continue;
+      text_.histogram({{"instance", instance.info.id}, {"model", instance.info.model_key}}, *instance.engine.*which);
+    }
+  }
+
   // The same with one more label: parts of a whole.
   struct Part {
     std::string_view label;
@@ -81,6 +89,12 @@ void write_work(EngineText& engines) {
                [](const S& s) { return s.paused; });
   engines.each("atelier_engine_steps_total", Type::kCounter, "Batches that the model computed.",
                [](const S& s) { return s.decode_steps; });
+  engines.histograms("atelier_engine_step_seconds", "What computing a batch took.", &S::step_seconds);
+  engines.histograms("atelier_engine_step_tokens", "Tokens of a batch, of prompts, answers and guesses together.",
+                     &S::step_tokens);
+  engines.each("atelier_engine_preemptions_total", Type::kCounter,
+               "Predictions that gave their cells to others and went on later.",
+               [](const S& s) { return s.preemptions; });
   engines.each("atelier_engine_predicted_tokens_total", Type::kCounter, "Tokens that were sampled.",
                [](const S& s) { return s.predicted_tokens; });
   engines.parts(
