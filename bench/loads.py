@@ -5,8 +5,10 @@ Where a load is about shared beginnings, what is shared is new in each run.
 """
 import dataclasses
 import json
+import os
 import random
 import subprocess
+import sys
 import threading
 import time
 from typing import Callable
@@ -58,6 +60,17 @@ def p95(values):
 
 def single_stream(server, seed):
     return {"tokens/s": one(server, text_of(16, seed), 256, seed).tokens_per_second}
+
+
+def busy_machine(server, seed):
+    """One stream while every processor has another program to run."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in os.sched_getaffinity(0)]
+    try:
+        return {"tokens/s": one(server, text_of(16, seed), 64, seed).tokens_per_second}
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def first_token(server, seed):
@@ -221,6 +234,7 @@ LOADS = [
          bare=servers.bare_decode),
     Load("first-token", "time to first token, about 420 prompt tokens", first_token, lower_is_better=True,
          peer_extras=_FRESH),
+    Load("busy-machine", "one stream, 64 tokens, while other programs keep every core busy", busy_machine, peer_extras=_FRESH),
     Load("cold-instance", "first token where no model is loaded", cold_instance, lower_is_better=True),
     Load("shared-system", "4 requests with one system prompt of 3,000 tokens", shared_system, lower_is_better=True, heavy=True),
     Load("conversations", "12 conversations, 3 system prompts, 4 at a time", conversations, lower_is_better=True, heavy=True),
