@@ -7,8 +7,7 @@ namespace atelier::engine {
 
 namespace {
 
-// Old samples fade: a machine gets busier, a context deeper.
-constexpr double kMemory = 0.9;
+// Old samples fade.
 constexpr double kFading = 0.97;
 
 // What is expected of guesses before the answer has shown what it does: behind an agreement of 3, 4, 5 and 6, 7 to 9, 10
@@ -18,58 +17,10 @@ constexpr std::array<double, kDraftClasses> kExpected = {0.30, 0.45, 0.60, 0.75,
                                                          0.15, 0.35, 0.55, 0.72, 0.85, 0.94};
 constexpr double kExpectedWeight = 2;
 
-constexpr double kUnmeasuredRow = 0.5;
-
 // Less is not worth the trouble.
 constexpr double kWorthwhile = 1.03;
 
 }  // namespace
-
-// ---------------------------------------------------------------- costs
-
-void StepCosts::note(std::size_t rows, Seconds time) {
-  if (rows == 0 || rows > kMostRows) return;
-  Sample& sample = samples_[rows];
-  // One long step (a page fault, another program) is not what a step costs.
-  const double seconds = sample.weight > 0 ? std::min(time.count(), 2 * sample.seconds) : time.count();
-  const double old = sample.weight * kMemory;
-  sample.seconds = (sample.seconds * old + seconds) / (old + 1);
-  sample.weight = old + 1;
-}
-
-double StepCosts::measured(std::size_t rows) const { return rows <= kMostRows ? samples_[rows].seconds : 0; }
-
-double StepCosts::of(std::size_t rows) const {
-  rows = std::max<std::size_t>(rows, 1);
-  std::size_t below = std::min(rows, kMostRows);
-  while (below > 0 && measured(below) == 0) --below;
-  if (below == rows) {
-    double cost = measured(rows);
-    // Fewer rows that were measured slower are the better witness of a slow hour.
-    for (std::size_t n = 1; n < rows; ++n) cost = std::max(cost, measured(n));
-    return cost;
-  }
-  std::size_t above = rows + 1;
-  while (above <= kMostRows && measured(above) == 0) ++above;
-  const bool has_above = above <= kMostRows;
-  if (below == 0) {
-    if (!has_above) return 1 + kUnmeasuredRow * static_cast<double>(rows - 1);
-    // Only larger steps are known.
-    const double single = measured(above) / (1 + kUnmeasuredRow * static_cast<double>(above - 1));
-    return single * (1 + kUnmeasuredRow * static_cast<double>(rows - 1));
-  }
-  const double from = of(below);
-  const auto further = static_cast<double>(rows - below);
-  if (has_above) {
-    const double to = std::max(measured(above), from);
-    return from + (to - from) * further / static_cast<double>(above - below);
-  }
-  // Carried on by the mean cost of a row beyond the first, where two numbers of rows are known.
-  const double single = measured(1);
-  const double each = below > 1 && single > 0 ? (from - single) / static_cast<double>(below - 1)
-                                              : from * kUnmeasuredRow / static_cast<double>(below);
-  return from + std::max(each, 0.0) * further;
-}
 
 // ---------------------------------------------------------------- chances
 

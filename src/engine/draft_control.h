@@ -3,12 +3,12 @@
 // A draft of k tokens is verified in one step of 1 + k rows. It gives 1 + p1 + p1 p2 + … tokens, where pi is the
 // chance that the i-th is right if those before it were, and costs what 1 + k rows cost. On a processor rows are dear
 // (1.6 times a single one for two, 2.3 for four, about 5 for sixteen), on a GPU nearly free: so costs are measured
-// (StepCosts), chances are counted (DraftControl), and the length with the best ratio is taken; none, where none pays.
+// (step_costs.h), chances are counted (DraftControl), and the length with the best ratio is taken; none, where none pays.
 //
 // What might be lost is bounded: every answer has a purse, in single steps. Each token that it makes puts 2 % of a step
 // into it, each verification what it gained or lost; no draft is made that could cost more than the purse holds.
 //
-// Pure bookkeeping, no clock. StepCosts belongs to the scheduler, a DraftControl to an answer. Decode thread.
+// Pure bookkeeping, no clock. A DraftControl belongs to an answer. Decode thread.
 #pragma once
 
 #include <array>
@@ -18,28 +18,9 @@
 #include <span>
 #include <vector>
 
+#include "engine/step_costs.h"
+
 namespace atelier::engine {
-
-// What a step costs by the number of its rows, where it computes no prompts.
-class StepCosts {
- public:
-  using Seconds = std::chrono::duration<double>;
-  static constexpr std::size_t kMostRows = 64;
-
-  void note(std::size_t rows, Seconds time);
-  // Seconds; never less for more rows. Between measured numbers of rows it is interpolated, beyond them carried on.
-  // Before anything was measured a row more costs half of the first, in steps of 1.
-  double of(std::size_t rows) const;
-
- private:
-  struct Sample {
-    double seconds = 0;
-    double weight = 0;
-  };
-  double measured(std::size_t rows) const;
-
-  std::array<Sample, kMostRows + 1> samples_{};
-};
 
 // Guesses are of classes, by what is known of each before it is verified; how often those of a class are right is
 // counted.

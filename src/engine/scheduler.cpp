@@ -359,6 +359,7 @@ void Scheduler::finish_prompt_slice(const Slice& slice, Clock::time_point now) {
 
 void Scheduler::finish_decoding_slice(const Slice& slice, Clock::time_point now) {
   Prediction& prediction = *slice.prediction;
+  prediction.decoded_in = decode_steps_;
   wire::FromEngine message;
   message.set_id(prediction.id());
   std::size_t rows_used = 0;

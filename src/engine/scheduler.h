@@ -39,6 +39,7 @@
 #include "engine/dry_penalty.h"
 #include "engine/model.h"
 #include "engine/prediction.h"
+#include "engine/step_costs.h"
 #include "engine/step_pacer.h"
 
 struct llama_batch;
@@ -117,6 +118,7 @@ class Scheduler {
   std::vector<Slice> plan_step();
   std::vector<Prediction*> pending_prompts(Clock::time_point restore_until);
   std::vector<std::size_t> share_out(const std::vector<Prediction*>& prompts, std::size_t budget) const;
+  void take_turns(std::vector<Slice>& slices);
   void add_drafts(std::vector<Slice>& slices);
   void ask_draft_models(const std::vector<Slice>& slices, std::vector<Draft>& drafts);
   void make_room(std::vector<Slice>& slices);
@@ -150,6 +152,7 @@ class Scheduler {
   BlockMover blocks_;
   StepPacer pacer_;
   StepCosts costs_;
+  StepWidth width_;
   Predictions waiting_;  // by priority, then arrival
   Predictions active_;   // index is the sequence id
   std::unique_ptr<llama_batch, BatchDeleter> batch_;

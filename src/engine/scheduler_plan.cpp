@@ -102,6 +102,7 @@ std::vector<Scheduler::Slice> Scheduler::plan_step() {
     if (!prediction->paused && prediction->is_decoding()) slices.push_back({prediction.get(), 1});
   }
   if (prompts.empty()) {
+    take_turns(slices);
     add_drafts(slices);
     return slices;
   }
@@ -113,6 +114,15 @@ std::vector<Scheduler::Slice> Scheduler::plan_step() {
     if (counts[i] > 0) slices.push_back({prompts[i], counts[i]});
   }
   return slices;
+}
+
+// Where fewer sequences in a step are cheaper for each, those go on that have waited longest.
+void Scheduler::take_turns(std::vector<Slice>& slices) {
+  const std::size_t width = width_.next(slices.size(), costs_);
+  if (width >= slices.size()) return;
+  std::stable_sort(slices.begin(), slices.end(),
+                   [](const Slice& a, const Slice& b) { return a.prediction->decoded_in < b.prediction->decoded_in; });
+  slices.resize(width);
 }
 
 // ---------------------------------------------------------------- guesses

@@ -14,38 +14,6 @@ using Seconds = StepCosts::Seconds;
 double on_a_processor(std::size_t rows) { return 0.0105 + 0.0045 * static_cast<double>(rows); }
 double on_a_gpu(std::size_t rows) { return 0.010 + 0.00005 * static_cast<double>(rows); }
 
-// ---------------------------------------------------------------- costs
-
-TEST(StepCosts, GivesWhatWasMeasuredAndInterpolatesBetween) {
-  StepCosts costs;
-  for (int i = 0; i < 20; ++i) {
-    costs.note(1, Seconds(0.010));
-    costs.note(5, Seconds(0.030));
-  }
-  EXPECT_NEAR(costs.of(1), 0.010, 1e-9);
-  EXPECT_NEAR(costs.of(5), 0.030, 1e-9);
-  EXPECT_NEAR(costs.of(3), 0.020, 1e-9);
-  EXPECT_NEAR(costs.of(9), 0.050, 1e-9);
-}
-
-TEST(StepCosts, NeverLessForMoreRows) {
-  std::mt19937 random(1);
-  for (int round = 0; round < 100; ++round) {
-    StepCosts costs;
-    for (int i = 0; i < 30; ++i) costs.note(1 + random() % 70, Seconds(0.001 * static_cast<double>(1 + random() % 50)));
-    for (std::size_t rows = 1; rows < 100; ++rows) ASSERT_LE(costs.of(rows), costs.of(rows + 1)) << rows;
-  }
-}
-
-TEST(StepCosts, OneLongStepChangesLittleAndALastingChangeMuch) {
-  StepCosts costs;
-  for (int i = 0; i < 30; ++i) costs.note(1, Seconds(0.010));
-  costs.note(1, Seconds(5));
-  EXPECT_LT(costs.of(1), 0.012);
-  for (int i = 0; i < 60; ++i) costs.note(1, Seconds(0.030));
-  EXPECT_NEAR(costs.of(1), 0.030, 0.001);
-}
-
 // ---------------------------------------------------------------- lengths
 
 // Of a text that has agreed for so many tokens before the first of them.
