@@ -246,6 +246,7 @@ LOADS = [
          heavy=True),
     Load("restarted", "the same prompt of 4,000 tokens after a restart", restarted, parallel=1, context=5120,
          lower_is_better=True, heavy=True),
+    Load("2-streams", "2 streams together, 128 tokens each", streams(2, 128), peer_extras=_FRESH),
     Load("4-streams", "4 streams together, 96 tokens each", streams(4, 96), peer_extras=_FRESH,
          bare_name="llama-batched-bench", bare=lambda *measured: servers.bare_batch(*measured, 4)),
     Load("8-streams", "8 streams together, 96 tokens each", streams(8, 96), parallel=8, peer_extras=_FRESH,
