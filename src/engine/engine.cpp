@@ -145,6 +145,7 @@ void Engine::send_log(LibraryLogLevel level, const std::string& line) {
 void Engine::handle(const Message& message) {
   const std::uint64_t id = (*message)->id();
   switch ((*message)->body_case()) {
+    case wire::ToEngine::kEstimate: return handle_estimate(message);
     case wire::ToEngine::kLoad: return handle_load(message);
     case wire::ToEngine::kGenerate: return handle_generate(message);
     case wire::ToEngine::kEmbed: return handle_embed(message);
@@ -199,6 +200,27 @@ std::unique_ptr<KvBlockStore> Engine::block_store(const wire::Load& load) {
   options.root = *root;
   if (options.memory_bytes == 0 && (options.folder.empty() || options.disk_bytes == 0)) return nullptr;
   return std::make_unique<KvBlockStore>(std::move(options));
+}
+
+void Engine::handle_estimate(const Message& message) {
+  const std::uint64_t id = (*message)->id();
+  if (model_) {
+    send_error(id, {ErrorCode::kInvalidRequest, "This engine has a model already; ask another engine", ""});
+    return;
+  }
+  restrict_to((*message)->estimate().load());
+  Model::Hooks hooks;
+  hooks.abandon = &closing_;
+  hooks.warn = [this](const std::string& text) { send_log(LibraryLogLevel::kWarn, text); };
+  const auto estimated = Model::estimate((*message)->estimate().load(), hooks);
+  if (!estimated) {
+    send_error(id, estimated.error());
+    return;
+  }
+  wire::FromEngine answer;
+  answer.set_id(id);
+  *answer.mutable_estimated() = *estimated;
+  send(answer);
 }
 
 void Engine::handle_load(const Message& message) {

@@ -57,6 +57,7 @@ class Engine {
   void closed(CloseReason reason, const std::string& what);
 
   void handle(const Message& message);
+  void handle_estimate(const Message& message);
   void handle_load(const Message& message);
   void restrict_to(const wire::Load& load);
   void handle_generate(const Message& message);

@@ -17,6 +17,8 @@ constexpr std::size_t kKeptErrors = 8;
 struct State {
   std::mutex mutex;
   LibraryLog::Sink sink;
+  LibraryLog::Sink tap;
+  bool others_are_spared = false;
   std::string line;  // unfinished
   LibraryLogLevel level = LibraryLogLevel::kInfo;
   std::deque<std::string> errors;
@@ -47,7 +49,8 @@ void finish_line(State& s) {
     s.errors.push_back(line);
     if (s.errors.size() > kKeptErrors) s.errors.pop_front();
   }
-  if (s.sink) s.sink(s.level, line);
+  if (s.tap) s.tap(s.level, line);
+  if (s.sink && !s.others_are_spared) s.sink(s.level, line);
 }
 
 void receive(ggml_log_level level, const char* text, void*) {
@@ -75,6 +78,21 @@ LibraryLog::LibraryLog(Sink sink) {
 LibraryLog::~LibraryLog() {
   const std::lock_guard lock(state().mutex);
   state().sink = nullptr;
+}
+
+LibraryLog::Tap::Tap(Sink sink, Others others) {
+  {
+    const std::lock_guard lock(state().mutex);
+    state().tap = std::move(sink);
+    state().others_are_spared = others == Others::kAreSpared;
+  }
+  llama_log_set(receive, nullptr);
+}
+
+LibraryLog::Tap::~Tap() {
+  const std::lock_guard lock(state().mutex);
+  state().tap = nullptr;
+  state().others_are_spared = false;
 }
 
 void LibraryLog::clear_errors() {

@@ -21,6 +21,17 @@ class LibraryLog {
   LibraryLog(const LibraryLog&) = delete;
   LibraryLog& operator=(const LibraryLog&) = delete;
 
+  // Listens in while it lives, on every line, debugging ones too; others may be spared them meanwhile.
+  // One at a time, with or without a LibraryLog.
+  class Tap {
+   public:
+    enum class Others { kHear, kAreSpared };
+    Tap(Sink sink, Others others);
+    ~Tap();
+    Tap(const Tap&) = delete;
+    Tap& operator=(const Tap&) = delete;
+  };
+
   // Forgets the kept error lines: before a call whose reasons are wanted.
   static void clear_errors();
   // Them, joined; empty where there are none.

@@ -2,11 +2,12 @@
 //
 // context_length limits one sequence; kv_cells is the size of the cache that all sequences share. What the
 // request leaves open is chosen so that the estimate fits the memory that is free; what it names is kept or
-// refused with numbers. The estimate is an upper bound for models with a sliding window or recurrent layers,
+// refused with numbers. The rough estimate is an upper bound for models with a sliding window or recurrent layers,
 // whose caches are smaller. Pure; any thread.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "base/error.h"
@@ -40,12 +41,28 @@ struct LoadPlan {
   std::uint32_t kv_cells = 0;
   std::uint32_t cache_tokens = 0;
   std::uint64_t estimated_bytes = 0;  // weights, cells and work space
+  bool fits = true;
+  bool lowered = false;  // for lack of memory, below what it would be with more
 };
 
 inline constexpr std::uint32_t kDefaultContextLength = 8192;
 inline constexpr std::uint32_t kSmallestContextLength = 512;
 
-// `free_bytes`: for weights, cells and work space together. kInsufficientResources names the numbers.
+// All that a plan takes, weights included, where somebody knows better than the estimate.
+using MeasurePlan = std::function<Result<std::uint64_t>(const LoadPlan&)>;
+
+// Weights, cells and work space by rule of thumb.
+std::uint64_t rough_estimate(const LoadWishes& wishes, const ModelShape& shape, std::uint32_t cells);
+
+// The largest plan that fits `free_bytes`, else the smallest that is possible, with `fits` false. Fails where `measure`
+// does; without it the rough estimate counts.
+Result<LoadPlan> choose_plan(const LoadWishes& wishes, const ModelShape& shape, std::uint64_t free_bytes,
+                             const MeasurePlan& measure = nullptr);
+
+// kInsufficientResources, with numbers: a plan that does not fit.
+Error does_not_fit(const LoadPlan& plan, const ModelShape& shape, std::uint64_t free_bytes);
+
+// Both in one: a plan that fits, or the error.
 Result<LoadPlan> plan_load(const LoadWishes& wishes, const ModelShape& shape, std::uint64_t free_bytes);
 
 }  // namespace atelier::engine

@@ -21,6 +21,10 @@ Result<std::unique_ptr<Model>> Model::load(const wire::Load& load, const Hooks& 
   return ModelLoader(load, hooks).run();
 }
 
+Result<wire::Estimated> Model::estimate(const wire::Load& load, const Hooks& hooks) {
+  return ModelLoader(load, hooks).estimate();
+}
+
 bool Model::guesses_from_text() const { return can_take_back_ && applied_->ngram_speculation(); }
 
 CellCache::Limits Model::cell_limits() const {

@@ -18,6 +18,7 @@ struct llama_context;
 struct llama_model;
 
 namespace atelier::wire {
+class Estimated;
 class Load;
 class LoadConfig;
 class ModelInfo;
@@ -46,6 +47,8 @@ class Model {
   // kInsufficientResources (numbers), kNotImplemented (a kind of model that the engine does not run) or
   // kCancelled (abandoned).
   static Result<std::unique_ptr<Model>> load(const wire::Load& load, const Hooks& hooks);
+  // What load() would take, without reading the weights or taking memory for them. Fails like it, but for lack of memory.
+  static Result<wire::Estimated> estimate(const wire::Load& load, const Hooks& hooks);
   ~Model();
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;

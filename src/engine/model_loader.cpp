@@ -15,6 +15,8 @@
 #include "engine/cpu_topology.h"
 #include "engine/invariant.h"
 #include "engine/library_log.h"
+#include "engine/memory_lines.h"
+#include "engine/model_files.h"
 
 namespace atelier::engine {
 
@@ -39,6 +41,9 @@ constexpr std::uint32_t kMaxSequences = 256;
 constexpr std::uint32_t kMaxPaused = 32;
 // The library reserves a row of logits for every sequence, kept ones too. So much memory is spent on that.
 constexpr std::uint64_t kKeptRowBytes = std::uint64_t{32} * 1024 * 1024;
+
+// A machine without any free memory serves nobody.
+constexpr float kMostOfMemory = 0.95F;
 
 // What the library can keep its cache in.
 constexpr ggml_type kCacheTypes[] = {GGML_TYPE_F32,  GGML_TYPE_F16,  GGML_TYPE_BF16, GGML_TYPE_Q8_0,  GGML_TYPE_Q4_0,
@@ -82,30 +87,6 @@ std::uint64_t free_gpu_bytes() {
   return sum;
 }
 
-// The bytes of the file, or of all parts of a split one ("NAME-00001-of-00003.gguf").
-std::uint64_t model_file_bytes(const std::filesystem::path& path, std::error_code& error) {
-  const std::uint64_t first = std::filesystem::file_size(path, error);
-  if (error) return 0;
-  const std::string stem = path.stem().string();
-  int part = 0;
-  int parts = 0;
-  int consumed = 0;
-  const std::size_t tail = std::string_view("-00001-of-00003").size();
-  if (stem.size() < tail ||
-      std::sscanf(stem.c_str() + stem.size() - tail, "-%5d-of-%5d%n", &part, &parts, &consumed) < 2 || parts < 2 ||
-      parts > 10000) {
-    return first;
-  }
-  std::uint64_t sum = 0;
-  for (int i = 1; i <= parts; ++i) {
-    const auto name = fmt::format("{}-{:05}-of-{:05}.gguf", stem.substr(0, stem.size() - tail), i, parts);
-    std::error_code missing;
-    const auto bytes = std::filesystem::file_size(path.parent_path() / name, missing);
-    if (!missing) sum += bytes;
-  }
-  return sum;
-}
-
 double mib(std::uint64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0); }
 
 }  // namespace
@@ -121,6 +102,7 @@ Result<std::unique_ptr<Model>> ModelLoader::run() {
   LibraryLog::clear_errors();
   if (auto done = check_settings(); !done) return std::unexpected(done.error());
   if (auto done = check_file(); !done) return std::unexpected(done.error());
+  if (auto done = plan_ahead(); !done) return std::unexpected(done.error());
   if (auto done = load_weights(); !done) return std::unexpected(done.error());
   out_->vocabulary_ = std::make_unique<Vocabulary>(llama_model_get_vocab(out_->model_.get()));
   if (!load_.vocabulary_only()) {
@@ -201,18 +183,24 @@ Result<void> ModelLoader::check_file() {
     return fail(ErrorCode::kNotImplemented, "This engine does not read images yet; load the model without a projector",
                 "mmproj_path");
   }
-  std::error_code error;
-  const std::uint64_t bytes = model_file_bytes(load_.path(), error);
-  if (error) {
-    return fail(ErrorCode::kModelLoadFailed, fmt::format("{}: {}", load_.path(), error.message()), "path");
+  for (const auto& file : model_parts(load_.path())) {
+    std::error_code error;
+    const std::uint64_t bytes = std::filesystem::file_size(file, error);
+    if (error) return fail(ErrorCode::kModelLoadFailed, fmt::format("{}: {}", file.string(), error.message()), "path");
+    file_bytes_ += bytes;
   }
-  free_bytes_ = read_memory_info().available_bytes / 100 * 95;
-  if (has_gpu_ && config_.gpu_layers() != 0) free_bytes_ += free_gpu_bytes();
-  if (!load_.vocabulary_only() && free_bytes_ > 0 && bytes > free_bytes_) {
+  available_bytes_ = read_memory_info().available_bytes;
+  if (has_gpu_ && config_.gpu_layers() != 0) available_bytes_ += free_gpu_bytes();
+  const float share = load_.has_memory_share() ? load_.memory_share() : kMostOfMemory;
+  if (!(share > 0)) return fail(ErrorCode::kInvalidRequest, "memory_share must be above 0", "memory_share");
+  free_bytes_ = static_cast<std::uint64_t>(static_cast<double>(available_bytes_) *
+                                           static_cast<double>(std::min(share, kMostOfMemory)));
+  if (given_bytes_) free_bytes_ = *given_bytes_;
+  if (!without_weights_ && !load_.vocabulary_only() && free_bytes_ > 0 && file_bytes_ > free_bytes_) {
     return fail(ErrorCode::kInsufficientResources,
-                fmt::format("The model's file has {:.0f} MiB, but {:.0f} MiB are free. Unload other models or choose "
-                            "a smaller one",
-                            mib(bytes), mib(free_bytes_)));
+                fmt::format("The model's file has {:.0f} MiB, but it may take {:.0f} MiB of the {:.0f} MiB that are "
+                            "free. Unload other models or choose a smaller one",
+                            mib(file_bytes_), mib(free_bytes_), mib(available_bytes_)));
   }
   if (config_.has_num_experts()) {
     gguf_init_params params{true, nullptr};
@@ -237,8 +225,11 @@ bool ModelLoader::on_progress(float fraction) {
 llama_model_params ModelLoader::model_params() {
   llama_model_params params = llama_model_default_params();
   params.vocab_only = load_.vocabulary_only();
+  params.no_alloc = without_weights_;
   params.n_gpu_layers = config_.has_gpu_layers() ? config_.gpu_layers() : -1;
-  if (config_.use_mmap()) {
+  if (without_weights_) {
+    params.load_mode = LLAMA_LOAD_MODE_NONE;
+  } else if (config_.use_mmap()) {
     params.load_mode = config_.use_mlock() ? LLAMA_LOAD_MODE_MMAP_MLOCK : LLAMA_LOAD_MODE_MMAP;
   } else {
     params.load_mode = config_.use_mlock() ? LLAMA_LOAD_MODE_MLOCK : LLAMA_LOAD_MODE_NONE;
@@ -260,7 +251,10 @@ llama_model_params ModelLoader::model_params() {
 }
 
 Result<void> ModelLoader::load_weights() {
+  MemoryLines lines;
   try {
+    const LibraryLog::Tap tap([&](LibraryLogLevel, const std::string& line) { lines.take(line); },
+                              without_weights_ ? LibraryLog::Tap::Others::kAreSpared : LibraryLog::Tap::Others::kHear);
     out_->model_.reset(llama_model_load_from_file(load_.path().c_str(), model_params()));
   } catch (const std::exception& e) {
     return fail(ErrorCode::kModelLoadFailed, fmt::format("The model could not be loaded: {}", e.what()));
@@ -274,6 +268,7 @@ Result<void> ModelLoader::load_weights() {
   const auto wished = config_.has_gpu_layers() ? config_.gpu_layers() : -1;
   config_.set_gpu_layers(!has_gpu_ ? 0 : wished < 0 ? layers : std::min(wished, layers));
   out_->runs_on_cpu_ = config_.gpu_layers() < layers;
+  weight_bytes_ = lines.weights();
   return {};
 }
 
@@ -321,29 +316,6 @@ Result<void> ModelLoader::check_abilities() {
   return {};
 }
 
-ModelShape ModelLoader::shape() const {
-  const llama_model* model = out_->model_.get();
-  ModelShape shape;
-  const auto number = [](auto value) { return static_cast<std::uint32_t>(std::max<std::int64_t>(0, value)); };
-  shape.weight_bytes = llama_model_size(model);
-  shape.trained_context_length = number(llama_model_n_ctx_train(model));
-  shape.embedding_length = number(llama_model_n_embd(model));
-  shape.head_count = std::max(1U, number(llama_model_n_head(model)));
-  shape.vocabulary_size = number(llama_vocab_n_tokens(llama_model_get_vocab(model)));
-  shape.feed_forward_length = meta_number("feed_forward_length", 4 * shape.embedding_length);
-  const std::uint32_t per_head = shape.embedding_length / shape.head_count;
-  const std::uint64_t heads = std::max(1U, number(llama_model_n_head_kv(model)));
-  const std::uint64_t k_row = heads * meta_number("attention.key_length", per_head);
-  const std::uint64_t v_row = heads * meta_number("attention.value_length", per_head);
-  const auto bytes = [](ggml_type type, std::uint64_t n) {
-    return n * ggml_type_size(type) / static_cast<std::uint64_t>(ggml_blck_size(type));
-  };
-  if (!llama_model_is_recurrent(model)) {
-    shape.bytes_per_cell = number(llama_model_n_layer(model)) * (bytes(k_type_, k_row) + bytes(v_type_, v_row));
-  }
-  return shape;
-}
-
 // Threads meet after every operation, a few hundred times a token. A model this small is computed faster by one
 // thread than by several that wait for each other, and on a busy machine by orders of magnitude.
 void ModelLoader::choose_threads() {
@@ -380,36 +352,6 @@ void ModelLoader::choose_sequences() {
   // The library wants a row of logits for each sequence that there may be.
   const std::uint32_t beside_running = out_->kept_sequences_ + (out_->spare_sequence_ ? 1 : 0);
   out_->max_outputs_ = out_->max_sequences_ + std::max(load_.embedding() ? 0 : kPromptLogprobRows, beside_running);
-}
-
-Result<void> ModelLoader::plan() {
-  choose_threads();
-  choose_sequences();
-
-  LoadWishes wishes;
-  wishes.context_length = config_.context_length();
-  wishes.kv_cells = config_.kv_cells();
-  if (config_.has_cache_tokens()) wishes.cache_tokens = config_.cache_tokens();
-  wishes.micro_batch_size = config_.micro_batch_size();
-  wishes.output_rows = load_.embedding() ? 0 : out_->max_outputs_;
-  wishes.flash_attention = config_.flash_attention() != wire::SWITCH_OFF;
-  wishes.stretches_context = config_.rope_freq_base() > 0 || config_.rope_freq_scale() > 0;
-  wishes.for_embedding = load_.embedding();
-  const auto plan = plan_load(wishes, shape(), free_bytes_);
-  if (!plan) return std::unexpected(plan.error());
-  if (wishes.context_length > plan->context_length && hooks_.warn) {
-    hooks_.warn(fmt::format("The context length was lowered from {} to {}, for which the model was trained",
-                            wishes.context_length, plan->context_length));
-  }
-  config_.set_context_length(plan->context_length);
-  config_.set_kv_cells(plan->kv_cells);
-  config_.set_cache_tokens(plan->cache_tokens);
-  if (load_.embedding()) {
-    // One input is one micro-batch: a pooled row is computed from all of its tokens at once.
-    config_.set_eval_batch_size(plan->context_length);
-    config_.set_micro_batch_size(plan->context_length);
-  }
-  return {};
 }
 
 llama_context_params ModelLoader::context_params() const {

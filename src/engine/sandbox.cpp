@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "engine/file_sandbox.h"
+#include "engine/model_files.h"
 #include "engine/system_call_filter.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -35,23 +36,6 @@ void add_file(const fs::path& path, SandboxPlan& plan) {
   std::error_code error;
   const fs::path real = fs::canonical(path, error);
   if (!error && real != path) plan.readable.push_back(real.string());
-}
-
-// "NAME-00001-of-00003.gguf": all three.
-void add_model(const fs::path& path, SandboxPlan& plan) {
-  add_file(path, plan);
-  const std::string stem = path.stem().string();
-  constexpr std::size_t kTail = std::string_view("-00001-of-00003").size();
-  constexpr int kMostParts = 10000;
-  int part = 0;
-  int parts = 0;
-  if (stem.size() < kTail) return;
-  if (std::sscanf(stem.c_str() + stem.size() - kTail, "-%5d-of-%5d", &part, &parts) != 2) return;
-  for (int i = 1; i <= std::min(parts, kMostParts); ++i) {
-    const fs::path name = fmt::format("{}-{:05}-of-{:05}.gguf", stem.substr(0, stem.size() - kTail), i, parts);
-    std::error_code error;
-    if (fs::exists(path.parent_path() / name, error)) add_file(path.parent_path() / name, plan);
-  }
 }
 
 // Folders of the libraries in this process: plug-ins and their own libraries are loaded from there later.
@@ -83,7 +67,8 @@ bool sandbox_is_possible() {
 SandboxPlan plan_sandbox(const std::vector<std::string>& models, const std::string& backends) {
   SandboxPlan plan;
   for (const std::string& model : models) {
-    if (!model.empty()) add_model(model, plan);
+    if (model.empty()) continue;
+    for (const fs::path& file : model_parts(model)) add_file(file, plan);
   }
   for (const std::string& folder : library_folders()) plan.readable.push_back(folder);
   if (!backends.empty()) plan.readable.push_back(backends);

@@ -73,6 +73,32 @@ TEST(LoadPlan, WhatWasAskedForIsKeptOrRefusedWithNumbers) {
   EXPECT_EQ(plan_load(wishes, shape(), 9000 * kMiB)->context_length, 65536U);
 }
 
+TEST(LoadPlan, AMeasureCountsInPlaceOfTheEstimate) {
+  std::vector<std::uint32_t> cells;
+  const auto measure = [&](const LoadPlan& plan) -> Result<std::uint64_t> {
+    cells.push_back(plan.kv_cells);
+    return std::uint64_t{plan.kv_cells} * kMiB;
+  };
+  const auto plan = choose_plan({}, shape(), 3000 * kMiB, measure);
+  ASSERT_TRUE(plan);
+  EXPECT_TRUE(plan->fits);
+  EXPECT_TRUE(plan->lowered);
+  EXPECT_EQ(plan->estimated_bytes, std::uint64_t{plan->kv_cells} * kMiB);
+  EXPECT_EQ(plan->context_length, 2048U);
+  EXPECT_EQ(plan->cache_tokens, 0U);
+  EXPECT_EQ(cells, (std::vector<std::uint32_t>{16192, 8192, 8192, 4096, 4096, 2048}));
+
+  const auto none = choose_plan({}, shape(), 100 * kMiB, measure);
+  ASSERT_TRUE(none);
+  EXPECT_FALSE(none->fits);
+  EXPECT_EQ(none->context_length, kSmallestContextLength);
+  const auto broken = choose_plan({}, shape(), 100 * kMiB, [](const LoadPlan&) -> Result<std::uint64_t> {
+    return fail(ErrorCode::kModelLoadFailed, "no context");
+  });
+  ASSERT_FALSE(broken);
+  EXPECT_EQ(broken.error().code, ErrorCode::kModelLoadFailed);
+}
+
 TEST(LoadPlan, EmbeddingsNeedNoCellsForPrefixes) {
   LoadWishes wishes;
   wishes.for_embedding = true;
