@@ -79,8 +79,6 @@ double allowed_share(ModelSettings::Guardrails level) {
   return INFINITY;
 }
 
-double gigabytes(std::uint64_t bytes) { return static_cast<double>(bytes) / 1e9; }
-
 prompt::SpecialTokens special_tokens(const models::ModelEntry& entry) {
   const models::TokenizerFacts& tokenizer = entry.tokenizer;
   prompt::SpecialTokens special;
@@ -187,6 +185,9 @@ runtime::LoadRequest ModelService::load_request(const models::ModelEntry& entry,
   if (entry.projector) request.mmproj_path = entry.projector->path;
   request.size_bytes = entry.size_bytes;
   request.config = with_defaults(config, entry.defaults.load);
+  if (settings_.guardrails != ModelSettings::Guardrails::kOff) {
+    request.memory_share = static_cast<float>(allowed_share(settings_.guardrails));
+  }
   const std::optional<double> ratio = gpu_ratio ? gpu_ratio : entry.defaults.load.gpu_offload_ratio;
   if (ratio && !request.config.gpu_layers) {
     request.config.gpu_layers =
@@ -196,7 +197,7 @@ runtime::LoadRequest ModelService::load_request(const models::ModelEntry& entry,
   return request;
 }
 
-LoadEstimate ModelService::estimate_for(const models::ModelEntry& entry, const LoadConfig& config) const {
+LoadEstimate ModelService::estimate_from_metadata(const models::ModelEntry& entry, const LoadConfig& config) const {
   const std::uint64_t trained = entry.max_context_length == 0 ? kDefaultContextLength : entry.max_context_length;
   std::uint64_t context_length = config.context_length.value_or(
       static_cast<std::uint32_t>(std::min<std::uint64_t>(kDefaultContextLength, trained)));
@@ -213,31 +214,33 @@ LoadEstimate ModelService::estimate_for(const models::ModelEntry& entry, const L
   estimate.model_key = own_key(entry);
   estimate.available_bytes = read_memory_info().available_bytes;
   const double allowed = static_cast<double>(estimate.available_bytes) * allowed_share(settings_.guardrails);
-  std::uint64_t total = models::estimate(entry, shape).total();
+  models::MemoryEstimate memory = models::estimate(entry, shape);
   // A context length that nobody asked for is lowered until it fits, by the engine as here.
-  if (static_cast<double>(total) > allowed && !config.context_length && !config.kv_cells) {
+  if (static_cast<double>(memory.total()) > allowed && !config.context_length && !config.kv_cells) {
     if (const auto cells = models::cells_that_fit(entry, shape, static_cast<std::uint64_t>(allowed))) {
       shape.kv_cells = *cells;
       context_length = std::min(context_length, *cells);
-      total = models::estimate(entry, shape).total();
+      memory = models::estimate(entry, shape);
     }
   }
   estimate.context_length = static_cast<std::uint32_t>(context_length);
-  estimate.total_bytes = total;
-  estimate.fits = static_cast<double>(total) <= allowed;
-  estimate.confident = entry.cache.layers > 0 && !entry.cache.kv_heads.empty();
+  estimate.kv_cells = static_cast<std::uint32_t>(shape.kv_cells);
+  estimate.weight_bytes = memory.weights + memory.projector;
+  estimate.kv_cache_bytes = memory.kv_cache;
+  estimate.state_bytes = memory.recurrent_state;
+  estimate.compute_bytes = memory.compute;
+  estimate.total_bytes = memory.total();
+  estimate.fits = static_cast<double>(estimate.total_bytes) <= allowed;
+  estimate.confident = false;
   return estimate;
 }
 
-Result<void> ModelService::check_guardrails(const models::ModelEntry& entry, const LoadConfig& config) const {
-  const LoadEstimate estimate = estimate_for(entry, config);
-  if (estimate.fits) return {};
-  return fail(
-      ErrorCode::kInsufficientResources,
-      fmt::format("Loading '{}' with a context length of {} would take about {:.2f} GB; {:.2f} GB of memory are free. "
-                  "Unload a model, ask for a smaller context length, or change 'guardrails' in settings.json",
-                  estimate.model_key, estimate.context_length, gigabytes(estimate.total_bytes),
-                  gigabytes(estimate.available_bytes)));
+// The engine has weighed the load against its share of the memory; who set the share can change it.
+Error ModelService::with_way_out(Error error) const {
+  if (error.code == ErrorCode::kInsufficientResources && settings_.guardrails != ModelSettings::Guardrails::kOff) {
+    error.message += ", or change 'guardrails' in settings.json";
+  }
+  return error;
 }
 
 awaitable<std::vector<InstanceStatistics>> ModelService::statistics(std::chrono::milliseconds limit) {
@@ -253,14 +256,12 @@ awaitable<Result<LoadedModel>> ModelService::load(ModelLoadRequest request, runt
   load.ttl = request.ttl;
   std::string draft_key = request.draft_model;
   InstanceInfo no_instance;
-  Result<std::optional<runtime::DraftModel>> draft =
-      co_await draft_model(std::move(draft_key), std::move(no_instance));
+  Result<std::optional<runtime::DraftModel>> draft = co_await draft_model(std::move(draft_key), std::move(no_instance));
   if (!draft) co_return std::unexpected(draft.error());
   load.draft_model = std::move(*draft);
-  if (const auto fits = check_guardrails(**entry, load.config); !fits) co_return std::unexpected(fits.error());
   loaded_[load.model_key] = *entry;
   const auto instance = co_await instances_.load(std::move(load), std::move(progress), stop);
-  if (!instance) co_return std::unexpected(instance.error());
+  if (!instance) co_return std::unexpected(with_way_out(instance.error()));
   co_return LoadedModel{(*instance)->info(), *entry};
 }
 
@@ -280,11 +281,31 @@ awaitable<Result<std::optional<runtime::DraftModel>>> ModelService::draft_model(
   co_return runtime::DraftModel{own_key(**entry), (*entry)->path};
 }
 
-awaitable<Result<LoadEstimate>> ModelService::estimate(ModelLoadRequest request) {
+awaitable<Result<LoadEstimate>> ModelService::estimate(ModelLoadRequest request, std::stop_token stop) {
   const Result<models::ModelPtr> entry = co_await resolve(request.model);
   if (!entry) co_return std::unexpected(entry.error());
-  const runtime::LoadRequest load = load_request(**entry, request.config, request.gpu_ratio);
-  co_return estimate_for(**entry, load.config);
+  runtime::LoadRequest load = load_request(**entry, request.config, request.gpu_ratio);
+  const LoadConfig config = load.config;
+  const auto counted = co_await instances_.estimate(std::move(load), std::move(stop));
+  if (!counted && counted.error().code != ErrorCode::kUnavailable) co_return std::unexpected(counted.error());
+  if (!counted) {
+    log::warn("The memory for '{}' is reckoned from its metadata: {}", (*entry)->key, counted.error().message);
+    co_return estimate_from_metadata(**entry, config);
+  }
+  LoadEstimate estimate;
+  estimate.model_key = own_key(**entry);
+  estimate.context_length = counted->config.context_length.value_or(0);
+  estimate.kv_cells = counted->config.kv_cells.value_or(0);
+  estimate.weight_bytes = counted->weight_bytes;
+  estimate.kv_cache_bytes = counted->kv_cache_bytes;
+  estimate.state_bytes = counted->state_bytes;
+  estimate.compute_bytes = counted->compute_bytes + counted->process_bytes;
+  estimate.gpu_bytes = counted->gpu_bytes;
+  estimate.total_bytes = counted->total_bytes();
+  estimate.available_bytes = counted->available_bytes;
+  estimate.fits = counted->fits;
+  estimate.confident = counted->exact;
+  co_return estimate;
 }
 
 awaitable<Result<void>> ModelService::unload(std::string instance_id) {
@@ -359,7 +380,6 @@ awaitable<Result<AcquiredModel>> ModelService::acquire(std::string model, ModelK
                     load.model_key),
         "model");
   }
-  if (const auto fits = check_guardrails(**entry, load.config); !fits) co_return std::unexpected(fits.error());
   load.jit = true;
   if (ttl)
     load.ttl = ttl;
@@ -372,7 +392,7 @@ awaitable<Result<AcquiredModel>> ModelService::acquire(std::string model, ModelK
     if (observer.progress) observer.progress(key, fraction);
   };
   auto acquired = co_await instances_.acquire(std::move(load), std::move(progress), stop);
-  if (!acquired) co_return std::unexpected(acquired.error());
+  if (!acquired) co_return std::unexpected(with_way_out(acquired.error()));
   co_return AcquiredModel{std::move(acquired->instance), *entry, acquired->loaded_now, acquired->load_seconds};
 }
 

@@ -63,11 +63,16 @@ struct LoadedModel {
 struct LoadEstimate {
   std::string model_key;
   std::uint32_t context_length = 0;
+  std::uint32_t kv_cells = 0;
+  std::uint64_t weight_bytes = 0;
+  std::uint64_t kv_cache_bytes = 0;
+  std::uint64_t state_bytes = 0;    // of recurrent layers
+  std::uint64_t compute_bytes = 0;  // and what the process takes in any case
   std::uint64_t gpu_bytes = 0;
   std::uint64_t total_bytes = 0;
   std::uint64_t available_bytes = 0;
   bool fits = true;
-  bool confident = true;  // false where the file does not say enough for a good estimate
+  bool confident = true;  // counted by an engine; false where it is reckoned from metadata
 };
 
 struct EmbeddingResult {
@@ -119,7 +124,8 @@ class ModelService {
   // Always a new instance; never unloaded to make room for another.
   boost::asio::awaitable<Result<LoadedModel>> load(ModelLoadRequest request, runtime::LoadProgress progress,
                                                    std::stop_token stop);
-  boost::asio::awaitable<Result<LoadEstimate>> estimate(ModelLoadRequest request);
+  // Counted by an engine (runtime/load_estimates.h), or where none can be asked reckoned from the file's metadata.
+  boost::asio::awaitable<Result<LoadEstimate>> estimate(ModelLoadRequest request, std::stop_token stop);
   boost::asio::awaitable<Result<void>> unload(std::string instance_id);
 
   // The draft model that a request is to use: the one it names, else the instance's. Fails with kModelNotFound or
@@ -146,8 +152,8 @@ class ModelService {
   Result<std::shared_ptr<runtime::Instance>> only_or_last_used(ModelKind kind) const;
   runtime::LoadRequest load_request(const models::ModelEntry& entry, const LoadConfig& config,
                                     std::optional<double> gpu_ratio) const;
-  LoadEstimate estimate_for(const models::ModelEntry& entry, const LoadConfig& config) const;
-  Result<void> check_guardrails(const models::ModelEntry& entry, const LoadConfig& config) const;
+  LoadEstimate estimate_from_metadata(const models::ModelEntry& entry, const LoadConfig& config) const;
+  Error with_way_out(Error error) const;
 
   struct CompiledTemplate {
     std::string source;

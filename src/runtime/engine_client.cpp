@@ -439,7 +439,9 @@ asio::awaitable<Result<EngineClient::Loaded>> EngineClient::load(LoadRequest req
   auto answer = co_await self->ask(std::move(message), no_stop);
   if (!answer) {
     Error error = answer.error();
-    if (!self->failure_) error.message += last_lines_text(self->process_->last_lines());
+    // Why memory is short the error says in full.
+    const bool explained = error.code == ErrorCode::kInsufficientResources;
+    if (!self->failure_ && !explained) error.message += last_lines_text(self->process_->last_lines());
     co_return std::unexpected(std::move(error));
   }
   const wire::FromEngine& reply = *(*answer)->answer;
@@ -459,6 +461,23 @@ std::unexpected<Error> wrong_answer(std::string_view request) {
 }
 
 }  // namespace
+
+asio::awaitable<Result<MemoryEstimate>> EngineClient::estimate(LoadRequest request) {
+  const auto self = shared_from_this();
+  auto hello = co_await self->wait_for_hello();
+  if (!hello) co_return std::unexpected(hello.error());
+  auto message = std::make_shared<wire::ToEngine>();
+  message->set_id(self->next_id_++);
+  if (auto converted = to_wire(request, *message->mutable_estimate()->mutable_load()); !converted) {
+    co_return std::unexpected(converted.error());
+  }
+  const std::stop_token no_stop;
+  auto answer = co_await self->ask(std::move(message), no_stop);
+  if (!answer) co_return std::unexpected(answer.error());
+  const wire::FromEngine& reply = *(*answer)->answer;
+  if (!reply.has_estimated()) co_return wrong_answer("Estimate");
+  co_return from_wire(reply.estimated());
+}
 
 asio::awaitable<Result<EmbedResult>> EngineClient::embed(EmbedRequest request, std::stop_token stop) {
   const auto self = shared_from_this();

@@ -70,6 +70,9 @@ class EngineClient : public std::enable_shared_from_this<EngineClient> {
   // load that it refused.
   asio::awaitable<Result<Loaded>> load(LoadRequest request, std::function<void(double)> progress);
 
+  // Waits for Hello, then asks what a load would take. Failures as those of load.
+  asio::awaitable<Result<MemoryEstimate>> estimate(LoadRequest request);
+
   Result<std::unique_ptr<Generation>> generate(const GenerateRequest& request);
   asio::awaitable<Result<EmbedResult>> embed(EmbedRequest request, std::stop_token stop);
   asio::awaitable<Result<std::vector<std::int32_t>>> tokenize(std::vector<PromptSegment> segments, bool add_bos);

@@ -12,8 +12,6 @@
 // their own and thereby wait behind the running one.
 #include "runtime/instances.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <list>
 #include <map>
@@ -26,8 +24,10 @@
 
 #include "base/log.h"
 #include "runtime/engine_statistics.h"
+#include "runtime/file_version.h"
 #include "runtime/instance_entry.h"
 #include "runtime/kv_cache_folders.h"
+#include "runtime/load_estimates.h"
 #include "runtime/restart_backoff.h"
 #include "runtime/signal.h"
 
@@ -39,13 +39,6 @@ using EntryPtr = std::shared_ptr<InstanceEntry>;
 
 Error shutting_down() { return {ErrorCode::kShuttingDown, "The server is shutting down", {}}; }
 Error load_cancelled() { return {ErrorCode::kCancelled, "Loading the model was cancelled", {}}; }
-
-// Changes when the file does.
-std::string file_version(const std::filesystem::path& path) {
-  struct stat status = {};
-  if (stat(path.c_str(), &status) != 0) return "absent";
-  return fmt::format("{}:{}:{}.{}", status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
-}
 
 std::string log_file_name(std::string_view id) {
   std::string name = "engine-";
@@ -84,12 +77,21 @@ using TaskPtr = std::shared_ptr<LoadTask>;
 class Registry : public std::enable_shared_from_this<Registry> {
  public:
   Registry(asio::any_io_executor executor, InstancesConfig config)
-      : executor_(executor), config_(std::move(config)), changed_(executor) {}
+      : executor_(executor), config_(std::move(config)), changed_(executor) {
+    LoadEstimates::Options options;
+    options.runtime = config_.runtime;
+    if (!config_.log_folder.empty()) options.log_file = config_.log_folder / "estimates.log";
+    options.limit = config_.estimate_timeout;
+    estimates_ = std::make_shared<LoadEstimates>(executor, std::move(options));
+  }
 
   asio::awaitable<Result<std::shared_ptr<Instance>>> load(LoadRequest request, LoadProgress progress,
                                                           std::stop_token stop);
   asio::awaitable<Result<Instances::Acquired>> acquire(LoadRequest request, LoadProgress progress,
                                                        std::stop_token stop);
+  asio::awaitable<Result<MemoryEstimate>> estimate(LoadRequest request, std::stop_token stop) {
+    return estimates_->ask(std::move(request), std::move(stop));
+  }
   std::shared_ptr<Instance> find(std::string_view id) const;
   std::vector<InstanceInfo> list() const;
   asio::awaitable<std::vector<InstanceStatistics>> statistics(std::chrono::milliseconds limit) const;
@@ -131,6 +133,7 @@ class Registry : public std::enable_shared_from_this<Registry> {
   std::list<TaskPtr> tasks_;
   std::list<const Ticket*> lines_[2];  // JIT switches of each ModelKind, in order of arrival
   RestartBackoff backoff_;
+  std::shared_ptr<LoadEstimates> estimates_;
   bool shutting_down_ = false;
 };
 
@@ -603,6 +606,7 @@ asio::awaitable<Result<void>> Registry::unload(std::string id) {
 asio::awaitable<void> Registry::shutdown() {
   const auto self = shared_from_this();
   self->shutting_down_ = true;
+  self->estimates_->stop();
   for (const TaskPtr& task : std::list<TaskPtr>(self->tasks_)) task->stop.request_stop();
   std::vector<EntryPtr> entries;
   for (const auto& [id, entry] : self->entries_) entries.push_back(entry);
@@ -613,6 +617,7 @@ asio::awaitable<void> Registry::shutdown() {
 
 void Registry::abandon() {
   shutting_down_ = true;
+  estimates_->kill_now();
   for (const TaskPtr& task : std::list<TaskPtr>(tasks_)) task->stop.request_stop();
   auto entries = std::move(entries_);
   entries_.clear();
@@ -638,6 +643,9 @@ class InstancesImpl : public Instances {
   }
   asio::awaitable<Result<Acquired>> acquire(LoadRequest request, LoadProgress progress, std::stop_token stop) override {
     return registry_->acquire(std::move(request), std::move(progress), std::move(stop));
+  }
+  asio::awaitable<Result<MemoryEstimate>> estimate(LoadRequest request, std::stop_token stop) override {
+    return registry_->estimate(std::move(request), std::move(stop));
   }
   std::shared_ptr<Instance> find(std::string_view id) const override { return registry_->find(id); }
   std::vector<InstanceInfo> list() const override { return registry_->list(); }

@@ -97,10 +97,31 @@ struct LoadRequest {
   std::optional<std::chrono::seconds> ttl;  // idle time before it is unloaded; absent: never
   bool jit = false;
   std::optional<DraftModel> draft_model;  // for requests that name none
+  // Share of the free memory that it may take (at most 0.95, which absent means too).
+  std::optional<float> memory_share;
   // Set by Instances.
   std::vector<std::filesystem::path> model_folders;
   std::filesystem::path kv_cache_folder;
   std::uint64_t kv_cache_disk_bytes = 0;
+};
+
+// What a load would take, as an engine counts it without reading the weights. Bytes.
+struct MemoryEstimate {
+  LoadConfig config;  // what the load would apply
+  std::uint64_t weight_bytes = 0;
+  std::uint64_t kv_cache_bytes = 0;
+  std::uint64_t state_bytes = 0;    // of recurrent layers
+  std::uint64_t compute_bytes = 0;  // the largest graph, and rows of logits
+  std::uint64_t process_bytes = 0;
+  std::uint64_t gpu_bytes = 0;  // of all these, what is in a GPU's own memory
+  std::uint64_t available_bytes = 0;
+  bool fits = true;
+  bool lowered = false;  // the context or its cells, for lack of memory
+  bool exact = false;    // false: some of it is reckoned from metadata
+
+  std::uint64_t total_bytes() const {
+    return weight_bytes + kv_cache_bytes + state_bytes + compute_bytes + process_bytes;
+  }
 };
 
 enum class InstanceStatus { kLoading, kIdle, kProcessingPrompt, kGenerating, kComputingEmbedding, kUnloading, kDead };
@@ -162,6 +183,7 @@ struct InstancesConfig {
   std::chrono::milliseconds engine_start_timeout{60'000};  // from spawn to Hello
   // An engine that is told to end gets this long, then SIGTERM, then as long again, then SIGKILL.
   std::chrono::milliseconds engine_stop_grace{5'000};
+  std::chrono::milliseconds estimate_timeout{20'000};  // of an engine that is asked what a load would take
 };
 
 using LoadProgress = std::function<void(double fraction)>;  // 0 to 1, never decreasing
@@ -193,6 +215,10 @@ class Instances {
   };
   virtual asio::awaitable<Result<Acquired>> acquire(LoadRequest request, LoadProgress progress,
                                                     std::stop_token stop) = 0;
+
+  // What a load would take, asked of an engine that is started for that and ended again (load_estimates.h), or
+  // remembered. kUnavailable where no engine could be asked.
+  virtual asio::awaitable<Result<MemoryEstimate>> estimate(LoadRequest request, std::stop_token stop) = 0;
 
   // Null where there is none, while it loads, and while a JIT load waits to take its place (acquire then
   // waits behind that switch).

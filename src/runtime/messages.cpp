@@ -169,6 +169,7 @@ Result<void> to_wire(const LoadRequest& request, wire::Load& out) {
   out.set_embedding(request.kind == ModelKind::kEmbedding);
   out.set_kv_cache_folder(utf8::repair(request.kv_cache_folder.native()));
   out.set_kv_cache_disk_bytes(request.kv_cache_disk_bytes);
+  if (request.memory_share) out.set_memory_share(*request.memory_share);
   for (const std::filesystem::path& folder : request.model_folders)
     out.add_model_folders(utf8::repair(folder.native()));
   return {};
@@ -245,6 +246,24 @@ LoadConfig from_wire(const wire::LoadConfig& config) {
   if (config.has_ngram_speculation()) out.ngram_speculation = config.ngram_speculation();
   if (config.has_kv_memory_bytes()) out.kv_memory_bytes = config.kv_memory_bytes();
   if (config.has_token_gap_ms()) out.token_gap_ms = config.token_gap_ms();
+  return out;
+}
+
+MemoryEstimate from_wire(const wire::Estimated& estimated) {
+  // Far above any machine; their sum still fits 64 bits.
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 60;
+  MemoryEstimate out;
+  out.config = from_wire(estimated.config());
+  out.weight_bytes = std::min(estimated.weight_bytes(), kMost);
+  out.kv_cache_bytes = std::min(estimated.kv_cache_bytes(), kMost);
+  out.state_bytes = std::min(estimated.state_bytes(), kMost);
+  out.compute_bytes = std::min(estimated.compute_bytes(), kMost);
+  out.process_bytes = std::min(estimated.process_bytes(), kMost);
+  out.gpu_bytes = std::min(estimated.gpu_bytes(), kMost);
+  out.available_bytes = std::min(estimated.available_bytes(), kMost);
+  out.fits = estimated.fits();
+  out.lowered = estimated.lowered();
+  out.exact = estimated.exact();
   return out;
 }
 

@@ -18,6 +18,7 @@ class Done;
 class Embed;
 class Embeddings;
 class Error;
+class Estimated;
 class Generate;
 class InfoResult;
 class Load;
@@ -38,6 +39,7 @@ Delta from_wire(wire::Delta& delta);  // takes the strings out of it
 Done from_wire(const wire::Done& done);
 Error from_wire(const wire::Error& error);
 LoadConfig from_wire(const wire::LoadConfig& config);
+MemoryEstimate from_wire(const wire::Estimated& estimated);  // absurd numbers are cut down
 EngineModelInfo from_wire(const wire::ModelInfo& model);
 EngineStatistics from_wire(const wire::InfoResult& info);
 // kCorrupt where the numbers do not fit the number of inputs.

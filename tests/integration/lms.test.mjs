@@ -104,6 +104,10 @@ describe('lms with a service', () => {
     assert.equal(estimate.code, 0, estimate.stderr);
     assert.match(estimate.stdout + estimate.stderr, /Estimated Total Memory:/);
     assert.match(estimate.stdout + estimate.stderr, /may be loaded based on your resource guardrails/);
+    const counted = JSON.parse((await lms(home, ['load', 'words', '--estimate-only', '--json'])).stdout);
+    assert.equal(counted.confidence, 'high');
+    assert.equal(counted.contextLength, 2048);
+    assert.deepEqual(JSON.parse((await lms(home, ['ps', '--json'])).stdout), []);
   });
 
   test('chats: a prompt, a pipe, both, and nothing', async () => {

@@ -137,6 +137,44 @@ describe('models', () => {
     await server.stop();
   });
 
+  test('say before a load what it would take', async () => {
+    const server = await Server.start();
+    const ask = (settings) => server.post('/api/v1/models/load', { model: 'words', estimate_only: true, ...settings });
+    const estimate = await (await ask({})).json();
+    assert.equal(estimate.confidence, 'high');
+    assert.equal(estimate.fits, true);
+    assert.equal(estimate.context_length, 2048);
+    assert.equal(estimate.kv_cells, 4096);
+    assert.ok(estimate.weight_bytes > 4_000_000 && estimate.kv_cache_bytes > 0 && estimate.compute_bytes > 0);
+    assert.equal(estimate.estimated_total_memory_bytes,
+      estimate.weight_bytes + estimate.kv_cache_bytes + estimate.state_bytes + estimate.compute_bytes);
+    const half = await (await ask({ context_length: 1024, cache_tokens: 1024 })).json();
+    assert.equal(half.kv_cache_bytes * 2, estimate.kv_cache_bytes);
+    const wrong = await ask({ k_cache_type: 'q7_banana' });
+    assert.equal(wrong.status, 400);
+    assert.match((await wrong.json()).error.message, /q7_banana/);
+    assert.deepEqual(await server.instances(), []);
+
+    // And a load that would take more than its share of the memory is refused with numbers.
+    const huge = { context_length: 1 << 26, rope_freq_scale: 0.01, cache_tokens: 0 };
+    assert.equal((await (await ask(huge)).json()).fits, false);
+    const refused = await server.post('/api/v1/models/load', { model: 'words', ...huge });
+    assert.equal(refused.status, 507);
+    assert.match((await refused.json()).error.message, /does not fit into memory: .* MiB.*'guardrails' in settings.json/);
+    await server.stop();
+  });
+
+  test('are reckoned from their metadata where no engine can be asked', async () => {
+    const server = await Server.start({ resources: scriptedResources(),
+      home: makeHome({ modelsFolder: scriptedModels({ estimate: { crash: 'abort' } }) }) });
+    const estimate = await (await server.post('/api/v1/models/load', { model: 'scripted', estimate_only: true })).json();
+    assert.equal(estimate.confidence, 'low');
+    assert.equal(estimate.fits, true);
+    assert.ok(estimate.weight_bytes > 4_000_000 && estimate.estimated_total_memory_bytes > estimate.weight_bytes);
+    assert.ok(server.log.some((line) => /reckoned from its metadata/.test(line)));
+    await server.stop();
+  });
+
   test('are listed with what a client wants to know', async () => {
     const server = await Server.start();
     const { models: all } = await server.json('/api/v1/models/');

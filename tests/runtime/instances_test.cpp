@@ -101,14 +101,24 @@ TEST(Load, ARefusalGivesTheReasonAndTheLastLines) {
   engines.start();
   const auto result = engines.loop.run(
       engines.load(engines.request("m", R"({"load": {"print": ["llama: bad magic"], "log": ["from a message"],
-                        "error": {"kind": "insufficient_memory", "message": "needs 9 GiB, 4 GiB are free"}}})")));
+                        "error": {"kind": "load_failed", "message": "It is no model."}}})")));
   ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().code, ErrorCode::kInsufficientResources);
-  EXPECT_THAT(result.error().message, HasSubstr("needs 9 GiB, 4 GiB are free Its last lines:\n"));
+  EXPECT_EQ(result.error().code, ErrorCode::kModelLoadFailed);
+  EXPECT_THAT(result.error().message, HasSubstr("It is no model. Its last lines:\n"));
   EXPECT_THAT(result.error().message, HasSubstr("from a message"));
   EXPECT_TRUE(engines.instances->list().empty());
   EXPECT_THAT(engines.folder.read("engine-m.log"), HasSubstr("llama: bad magic"));
   EXPECT_THAT(engines.folder.read("engine-m.log"), HasSubstr("from a message"));
+}
+
+TEST(Load, ARefusalForLackOfMemorySaysAllItself) {
+  Engines engines;
+  engines.start();
+  const auto result = engines.loop.run(engines.load(engines.request("m", R"({"load": {"log": ["from a message"],
+                        "error": {"kind": "insufficient_memory", "message": "needs 9 GiB, 4 GiB are free"}}})")));
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kInsufficientResources);
+  EXPECT_EQ(result.error().message, "needs 9 GiB, 4 GiB are free");
 }
 
 TEST(Load, ACrashGivesTheSignalAndTheLastLines) {

@@ -228,6 +228,7 @@ void Player::say_hello() {
 }
 
 void Player::handle(const wire::ToEngine& message) {
+  if (message.has_estimate()) return handle_estimate(message);
   if (message.has_load()) return handle_load(message);
   if (!loaded_) return send_error(message.id(), {"not_loaded", "nothing is loaded yet", {}});
   switch (message.body_case()) {
@@ -242,6 +243,35 @@ void Player::handle(const wire::ToEngine& message) {
     case wire::ToEngine::kInfo: return handle_info(message);
     default: return send_error(message.id(), {"unsupported", "unknown request", {}});
   }
+}
+
+void Player::handle_estimate(const wire::ToEngine& message) {
+  auto script = read_script(message.estimate().load().path());
+  if (!script) {
+    print(script.error().message);
+    return send_error(message.id(), {"load_failed", script.error().message, {}});
+  }
+  const auto& estimate = script->estimate;
+  crash(estimate.crash);
+  if (!estimate.raw.empty()) return send_raw(estimate.raw, message.id());
+  if (estimate.hang) return;
+  if (estimate.error) return send_error(message.id(), *estimate.error);
+  wire::FromEngine answer;
+  answer.set_id(message.id());
+  wire::Estimated& estimated = *answer.mutable_estimated();
+  *estimated.mutable_config() = message.estimate().load().config();
+  if (estimated.config().context_length() == 0) {
+    estimated.mutable_config()->set_context_length(script->load.context_length);
+  }
+  estimated.set_weight_bytes(estimate.weight_bytes);
+  estimated.set_kv_cache_bytes(estimate.kv_cache_bytes);
+  estimated.set_compute_bytes(estimate.compute_bytes);
+  estimated.set_gpu_bytes(estimate.gpu_bytes);
+  estimated.set_available_bytes(estimate.available_bytes);
+  estimated.set_fits(estimate.fits);
+  estimated.set_lowered(estimate.lowered);
+  estimated.set_exact(estimate.exact);
+  send(answer);
 }
 
 void Player::handle_load(const wire::ToEngine& message) {

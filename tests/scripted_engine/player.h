@@ -36,6 +36,7 @@ class Player {
 
   void say_hello();
   void handle(const wire::ToEngine& message);
+  void handle_estimate(const wire::ToEngine& message);
   void handle_load(const wire::ToEngine& message);
   void load_step(std::uint64_t id, std::size_t step);
   void finish_load(std::uint64_t id);

@@ -257,6 +257,22 @@ void read_load(const Value& value, const std::string& where, std::optional<Error
   reader.string("architecture", script.load.architecture);
 }
 
+void read_estimate(const Value& value, const std::string& where, std::optional<Error>& mistake, Script& script) {
+  Reader reader(value, where, mistake);
+  reader.number("weight_bytes", script.estimate.weight_bytes);
+  reader.number("kv_cache_bytes", script.estimate.kv_cache_bytes);
+  reader.number("compute_bytes", script.estimate.compute_bytes);
+  reader.number("gpu_bytes", script.estimate.gpu_bytes);
+  reader.number("available_bytes", script.estimate.available_bytes);
+  reader.boolean("fits", script.estimate.fits);
+  reader.boolean("lowered", script.estimate.lowered);
+  reader.boolean("exact", script.estimate.exact);
+  optional_error(reader, "error", script.estimate.error);
+  read_crash(reader, script.estimate.crash);
+  reader.boolean("hang", script.estimate.hang);
+  reader.string("raw", script.estimate.raw);
+}
+
 void read_embed(const Value& value, const std::string& where, std::optional<Error>& mistake, Script& script) {
   Reader reader(value, where, mistake);
   reader.milliseconds("after_ms", script.embed.after);
@@ -287,6 +303,9 @@ Result<Script> parse_script(std::string_view text) {
     reader.boolean("ignore_end", script.ignore_end);
     reader.number("parallel", script.parallel);
     if (const Value* load = reader.member("load")) read_load(*load, "script.load", mistake, script);
+    if (const Value* estimate = reader.member("estimate")) {
+      read_estimate(*estimate, "script.estimate", mistake, script);
+    }
     if (const Value* embed = reader.member("embed")) read_embed(*embed, "script.embed", mistake, script);
     if (const Value* generate = reader.member("generate"); generate != nullptr && generate->is_object()) {
       script.generate.push_back(read_rule(*generate, "script.generate", mistake));

@@ -91,6 +91,20 @@ struct Script {
     std::uint32_t context_length = 4096;
     std::string architecture = "scripted";
   } load;
+  struct {
+    std::uint64_t weight_bytes = 1'000'000;
+    std::uint64_t kv_cache_bytes = 2'000'000;
+    std::uint64_t compute_bytes = 300'000;
+    std::uint64_t gpu_bytes = 0;
+    std::uint64_t available_bytes = 0;
+    bool fits = true;
+    bool lowered = false;
+    bool exact = true;
+    std::optional<ScriptError> error;
+    Crash crash = Crash::kNone;
+    bool hang = false;
+    std::string raw;
+  } estimate;
   std::vector<Rule> generate;
   struct {
     std::chrono::milliseconds after{0};

@@ -211,6 +211,11 @@ json::Value estimate_json(const predict::LoadEstimate& estimate) {
                       {"estimated_gpu_memory_bytes", estimate.gpu_bytes},
                       {"estimated_total_memory_bytes", estimate.total_bytes},
                       {"available_memory_bytes", estimate.available_bytes},
+                      {"kv_cells", estimate.kv_cells},
+                      {"weight_bytes", estimate.weight_bytes},
+                      {"kv_cache_bytes", estimate.kv_cache_bytes},
+                      {"state_bytes", estimate.state_bytes},
+                      {"compute_bytes", estimate.compute_bytes},
                       {"fits", estimate.fits},
                       {"confidence", estimate.confident ? "high" : "low"}};
 }

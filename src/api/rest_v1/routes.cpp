@@ -109,7 +109,8 @@ awaitable<void> load(const ApiContext& context, net::Exchange& exchange) {
   if (!call) co_return co_await answer_error(Dialect::kNative, exchange, call.error());
 
   if (call->estimate_only) {
-    const auto estimate = co_await context.models.estimate(std::move(call->request));
+    const std::stop_token gone = exchange.client_gone();
+    const auto estimate = co_await context.models.estimate(std::move(call->request), gone);
     if (!estimate) co_return co_await answer_error(Dialect::kNative, exchange, estimate.error());
     const json::Value answer = estimate_json(*estimate);
     co_return co_await answer_json(exchange, answer);
