@@ -4,10 +4,13 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <fstream>
 #include <set>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <thread>
 
 namespace atelier::engine {
@@ -19,6 +22,26 @@ std::string first_line(const std::filesystem::path& path) {
   std::string line;
   std::getline(file, line);
   return line;
+}
+
+// The kernel's lists of numbers: "0-3,8,10-11". What is no such list is empty.
+std::set<int> numbers_of(std::string_view list) {
+  constexpr int kMost = 1 << 16;
+  std::set<int> numbers;
+  while (!list.empty()) {
+    const std::string_view part = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(list.size(), part.size() + 1));
+    int first = -1;
+    const char* const end = part.data() + part.size();
+    auto read = std::from_chars(part.data(), end, first);
+    int last = first;
+    if (read.ec == std::errc() && read.ptr != end && *read.ptr == '-') {
+      read = std::from_chars(read.ptr + 1, end, last);
+    }
+    if (read.ec != std::errc() || read.ptr != end || first < 0 || last < first || last > kMost) return {};
+    for (int number = first; number <= last; ++number) numbers.insert(number);
+  }
+  return numbers;
 }
 
 // Whole processors that the control group's quota amounts to; 0: no limit.
@@ -51,6 +74,18 @@ std::vector<int> allowed_processors() {
     for (int i = 0; i < static_cast<int>(std::thread::hardware_concurrency()); ++i) allowed.push_back(i);
   }
   return allowed;
+}
+
+std::vector<int> memory_nodes(const std::vector<int>& allowed, const std::filesystem::path& system_root) {
+  std::vector<int> nodes;
+  const auto folder = system_root / "sys/devices/system/node";
+  for (const int node : numbers_of(first_line(folder / "online"))) {
+    const std::set<int> processors = numbers_of(first_line(folder / fmt::format("node{}", node) / "cpulist"));
+    const bool ours =
+        std::any_of(allowed.begin(), allowed.end(), [&](int processor) { return processors.contains(processor); });
+    if (ours) nodes.push_back(node);
+  }
+  return nodes;
 }
 
 unsigned physical_cores(const std::vector<int>& allowed, const std::filesystem::path& system_root) {

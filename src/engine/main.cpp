@@ -12,6 +12,7 @@
 #include <string_view>
 #include <thread>
 
+#include "engine/cpu_topology.h"
 #include "engine/engine.h"
 #include "engine/sandbox.h"
 #include "wire/framing.h"
@@ -36,6 +37,15 @@ bool is_socket(int descriptor) {
   int type = 0;
   socklen_t size = sizeof type;
   return ::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+// Where processors have memory of their own and reach the others' slowly, threads stay on one node each and weights are
+// read by whoever is near them: the strategy that llama.cpp recommends there. On one node it does nothing good.
+void spread_over_memory_nodes() {
+  if (atelier::engine::memory_nodes(atelier::engine::allowed_processors()).size() < 2) return;
+  // The library asserts that the processor's plug-in is there; a load tells of its absence in words.
+  if (ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) == nullptr) return;
+  llama_numa_init(GGML_NUMA_STRATEGY_DISTRIBUTE);
 }
 
 }  // namespace
@@ -81,6 +91,7 @@ int main(int argc, char** argv) {
   else
     ggml_backend_load_all_from_path(backends.c_str());
   llama_backend_init();
+  spread_over_memory_nodes();
 
   atelier::engine::Engine::Options options;
   options.sandbox = sandbox;

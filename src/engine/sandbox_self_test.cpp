@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mman.h>
@@ -124,6 +125,12 @@ int test_sandbox(const std::string& folder) {
   trial.expect("read about itself", open_and_close("/proc/self/status", O_RDONLY), 0);
   trial.expect("read how much memory is free", open_and_close("/proc/meminfo", O_RDONLY), 0);
   trial.expect("read the processor's shape", open_and_close("/sys/devices/system/cpu/online", O_RDONLY), 0);
+  trial.expect("read which memory nodes there are", open_and_close("/sys/devices/system/node", O_RDONLY | O_DIRECTORY),
+               ::access("/sys/devices/system/node", F_OK) == 0 ? 0 : ENOENT);
+  cpu_set_t processors;
+  CPU_ZERO(&processors);
+  trial.expect("ask where it may run", error_of(::sched_getaffinity(0, sizeof processors, &processors)), 0);
+  trial.expect("stay on a processor", error_of(::sched_setaffinity(0, sizeof processors, &processors)), 0);
   trial.expect("start a thread", start_thread(), 0);
   return trial.failed() ? 1 : 0;
 }

@@ -51,6 +51,27 @@ TEST_F(CpuTopology, AQuotaOfTheControlGroupIsALimit) {
   EXPECT_EQ(physical_cores({0, 1}, root_), 2U);
 }
 
+TEST_F(CpuTopology, MemoryNodesAreThoseWithProcessorsOfOurs) {
+  write("sys/devices/system/node/online", "0-2,4");
+  write("sys/devices/system/node/node0/cpulist", "0-3,8-11");
+  write("sys/devices/system/node/node1/cpulist", "4-7,12-15");
+  write("sys/devices/system/node/node2/cpulist", "");  // memory alone
+  write("sys/devices/system/node/node4/cpulist", "16");
+  EXPECT_EQ(memory_nodes({0, 1, 5, 12}, root_), (std::vector<int>{0, 1}));
+  EXPECT_EQ(memory_nodes({8, 11}, root_), (std::vector<int>{0}));
+  EXPECT_EQ(memory_nodes({15, 16}, root_), (std::vector<int>{1, 4}));
+  EXPECT_TRUE(memory_nodes({99}, root_).empty());
+}
+
+TEST_F(CpuTopology, WithoutNodesThereAreNone) {
+  EXPECT_TRUE(memory_nodes({0, 1}, root_).empty());
+  for (const char* nonsense : {"", "x", "1-", "-1", "3-1", "0,", "0-99999999999", "0-1;2"}) {
+    write("sys/devices/system/node/online", nonsense);
+    write("sys/devices/system/node/node0/cpulist", nonsense);
+    EXPECT_LE(memory_nodes({0, 1}, root_).size(), 1U) << nonsense;
+  }
+}
+
 TEST_F(CpuTopology, WithoutATopologyEveryProcessorCounts) {
   EXPECT_EQ(physical_cores({0, 1, 5}, root_), 3U);
   EXPECT_EQ(physical_cores({}, root_), 1U);
