@@ -140,6 +140,7 @@ runtime::InstancesConfig instances_config(const paths::Home& home, const paths::
                                           const Settings& settings, runtime::EngineRuntime engine_runtime) {
   runtime::InstancesConfig config;
   config.runtime = std::move(engine_runtime);
+  if (!settings.engine_sandbox) config.runtime.arguments.emplace_back("--no-sandbox");
   config.log_folder = home.server_logs();
   config.max_queue = settings.max_queue;
   config.model_folders = {settings.models_folder, resources.bundled_models()};
@@ -197,6 +198,11 @@ void Service::fill_control() {
 }
 
 Result<void> Service::start() {
+  if (!settings_.engine_sandbox) {
+    log::warn(
+        "Engines run without their sandbox ('engine_sandbox' in settings.json): a model's file is read with your full "
+        "rights over files and the network");
+  }
   if (const auto opened = open_control_listener(); !opened) return opened;
   if (options_.open_http) {
     ListenerConfig config = listener_;

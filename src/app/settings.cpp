@@ -107,6 +107,7 @@ Result<Settings> Settings::read(const paths::Home& home) {
   reader.boolean("jit", settings.models.jit);
   reader.boolean("jit_auto_unload", settings.models.jit_auto_unload);
   reader.boolean("jit_single", settings.jit_single);
+  reader.boolean("engine_sandbox", settings.engine_sandbox);
   reader.boolean("metrics", settings.metrics);
   reader.boolean("separate_reasoning", settings.models.separate_reasoning);
   if (const auto ttl = reader.integer("jit_ttl_seconds", 1)) settings.models.jit_ttl = std::chrono::seconds(*ttl);

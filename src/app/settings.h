@@ -22,6 +22,8 @@ struct Settings {
   std::uint32_t max_queue = 512;  // "max_queue"
   // "kv_cache_disk_mib": parts of KV caches that outlive their engines, of all models together; 0: none.
   std::uint64_t kv_cache_disk_mib = 2048;
+  // "engine_sandbox": engines give up what serving a model does not need (docs/architecture.md).
+  bool engine_sandbox = true;
   bool metrics = false;                    // "metrics": GET /metrics answers
   std::vector<std::string> allowed_hosts;  // "allowed_hosts": names this server is reached by, beside localhost
 

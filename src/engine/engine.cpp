@@ -164,8 +164,12 @@ void Engine::handle(const Message& message) {
 
 // Before the first byte of the model is read.
 void Engine::restrict_to(const wire::Load& load) {
-  if (!options_.sandbox || restricted_) return;
+  if (restricted_) return;
   restricted_ = true;
+  if (!options_.sandbox) {
+    send_log(LibraryLogLevel::kInfo, "Sandbox: off; the engine runs with the user's full rights");
+    return;
+  }
   SandboxPlan plan = plan_sandbox({load.path(), load.mmproj_path()}, options_.backends);
   plan.readable.insert(plan.readable.end(), load.model_folders().begin(), load.model_folders().end());
   for (std::size_t i = 0; i < ggml_backend_dev_count(); ++i) {

@@ -5,7 +5,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
-import { Server, childrenOf, isRunning, makeHome, models as fixtures, program, request, run, scriptedModels, scriptedResources } from './server.mjs';
+import { Server, build, childrenOf, isRunning, makeHome, models as fixtures, program, request, run, scriptedModels, scriptedResources } from './server.mjs';
 
 const stateOf = (home) => JSON.parse(fs.readFileSync(path.join(home, '.internal/http-server.json'), 'utf8'));
 
@@ -84,6 +84,25 @@ describe('the service', () => {
     const { port } = stateOf(server.home);
     assert.equal((await request(port, { method: 'POST', path: '/api/v1/server/shutdown' })).status, 200);
     assert.deepEqual(await server.ended, { code: 0, signal: null });
+  });
+
+  test('starts engines without their sandbox where the settings say so, and warns', async () => {
+    const firstLines = async (server) => {
+      assert.equal((await server.post('/api/v1/models/load', { model: 'words', identifier: 'mine' })).status, 200);
+      const log = fs.readFileSync(path.join(server.home, 'server-logs/engine-mine.log'), 'utf8');
+      return log.split('\n').find((line) => line.includes('Sandbox: '));
+    };
+    const open = await Server.start({ home: makeHome({ settings: { engine_sandbox: false } }) });
+    assert.ok(open.log.some((line) => /warning.*without their sandbox.*'engine_sandbox'/.test(line)), open.log.join('\n'));
+    assert.match(await firstLines(open), /Sandbox: off/);
+    await open.stop();
+    const closed = await Server.start();
+    assert.ok(!closed.log.some((line) => /sandbox/.test(line)));
+    // What is in force depends on the kernel; builds with a sanitizer have none.
+    const cache = path.join(build, 'CMakeCache.txt');
+    const sanitized = fs.existsSync(cache) && /ATELIER_SANITIZE:BOOL=ON/.test(fs.readFileSync(cache, 'utf8'));
+    if (!sanitized) assert.doesNotMatch(await firstLines(closed), /Sandbox: off; the engine/);
+    await closed.stop();
   });
 
   test('refuses settings that are not what they should be, by name', async () => {
