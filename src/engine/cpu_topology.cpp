@@ -32,8 +32,9 @@ std::set<int> numbers_of(std::string_view list) {
     const std::string_view part = list.substr(0, list.find(','));
     list.remove_prefix(std::min(list.size(), part.size() + 1));
     int first = -1;
-    const char* const end = part.data() + part.size();
-    auto read = std::from_chars(part.data(), end, first);
+    const char* const begin = part.data();
+    const char* const end = begin + part.size();
+    auto read = std::from_chars(begin, end, first);
     int last = first;
     if (read.ec == std::errc() && read.ptr != end && *read.ptr == '-') {
       read = std::from_chars(read.ptr + 1, end, last);
