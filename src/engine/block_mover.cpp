@@ -6,17 +6,46 @@
 namespace atelier::engine {
 
 BlockMover::BlockMover(CellCache& cells, std::unique_ptr<KvBlockStore> store, std::function<Clock::time_point()> now)
-    : cells_(cells), store_(cells.can_move_pieces() ? std::move(store) : nullptr), now_(std::move(now)) {}
+    : cells_(cells), store_(cells.can_move_pieces() ? std::move(store) : nullptr), now_(std::move(now)) {
+  if (store_ == nullptr) return;
+  cells_.before_giving_up(
+      [this](std::span<const std::int32_t> tokens, std::size_t from) { save_before_giving_up(tokens, from); });
+}
 
-void BlockMover::sequence_ends(std::span<const std::int32_t> tokens) {
+void BlockMover::begin_step(bool beside_running) {
+  time_saving_ = {};
+  time_for_saves_ = beside_running ? kLongestSave : kLongestSaveAlone;
+}
+
+void BlockMover::sequence_ends(std::span<const std::int32_t> tokens, Why why) {
   if (store_ == nullptr || tokens.size() < kLeastTokens) return;
-  if (saves_.size() == kMostWaiting) saves_.pop_front();
+  if (saves_.size() == kMostWaiting) {
+    const auto oldest = std::find_if(saves_.begin(), saves_.end(), [](const Save& s) { return s.why == Why::kEnded; });
+    saves_.erase(oldest == saves_.end() ? saves_.begin() : oldest);
+  }
   tokens = tokens.first(tokens.size() / kBlockTokens * kBlockTokens);
-  saves_.push_back({{tokens.begin(), tokens.end()}, block_keys(store_->root(), tokens)});
+  Save save{{tokens.begin(), tokens.end()}, block_keys(store_->root(), tokens), why};
+  if (why == Why::kPreempted)
+    saves_.push_front(std::move(save));
+  else
+    saves_.push_back(std::move(save));
+}
+
+bool BlockMover::save_block(std::span<const std::int32_t> tokens, const BlockKey& key) {
+  const Clock::time_point begun = now_();
+  KvBlockStore::State state = cells_.save(tokens, tokens.size() - kBlockTokens);
+  if (state.empty()) return false;
+  store_->put(key, tokens.last(kBlockTokens), std::move(state));
+  const Clock::duration time = now_() - begun;
+  time_saving_ += time;
+  // One that was interrupted is not what they usually take.
+  usual_save_ = time < usual_save_ || usual_save_ == Clock::duration{} ? time : usual_save_ + (time - usual_save_) / 4;
+  return true;
 }
 
 void BlockMover::save_one(bool beside_running) {
-  if (beside_running && last_save_ > kLongestSave) return;
+  // Where nobody waits, a block may take as long as it does.
+  if (beside_running && !may_save()) return;
   while (!saves_.empty()) {
     Save& save = saves_.front();
     while (save.next < save.keys.size() && store_->contains(save.keys[save.next])) ++save.next;
@@ -24,19 +53,27 @@ void BlockMover::save_one(bool beside_running) {
       saves_.pop_front();
       continue;
     }
-    const Clock::time_point begun = now_();
-    const std::size_t from = save.next * kBlockTokens;
-    const auto tokens = std::span(save.tokens).first(from + kBlockTokens);
-    KvBlockStore::State state = cells_.save(tokens, from);
-    if (state.empty()) {
+    const std::size_t end = (save.next + 1) * kBlockTokens;
+    if (!save_block(std::span(save.tokens).first(end), save.keys[save.next])) {
       // Its cells were needed before it was its turn.
       saves_.pop_front();
       continue;
     }
-    store_->put(save.keys[save.next], tokens.last(kBlockTokens), std::move(state));
     ++save.next;
-    last_save_ = now_() - begun;
     return;
+  }
+}
+
+void BlockMover::save_before_giving_up(std::span<const std::int32_t> tokens, std::size_t from) {
+  if (tokens.size() < kLeastTokens || !may_save()) return;
+  tokens = tokens.first(tokens.size() / kBlockTokens * kBlockTokens);
+  if (from >= tokens.size()) return;
+  const Clock::time_point begun = now_();
+  const std::vector<BlockKey> keys = block_keys(store_->root(), tokens);
+  time_saving_ += now_() - begun;
+  // Those in front first: a block is of use only behind all before it.
+  for (std::size_t block = from / kBlockTokens; block < keys.size() && may_save(); ++block) {
+    if (!store_->contains(keys[block])) save_block(tokens.first((block + 1) * kBlockTokens), keys[block]);
   }
 }
 

@@ -1,7 +1,9 @@
 // Moves blocks between the cells of a context and the store beside them (kv_block_store.h).
 //
-// Out: what ended sequences leave is saved block by block between steps, while its cells are still there; a block at
-// a time, and beside running predictions only while one takes no longer than kLongestSave.
+// Out: what sequences leave is saved block by block between steps, while its cells are still there: a block at a time,
+// and first of those that were preempted and will come back. Where cells are given up before it was their turn, their
+// blocks are saved then. All of this together takes no more of a step than kLongestSave beside running predictions, and
+// kLongestSaveAlone where only prompts wait; a block is expected to take as long as others did.
 // In: a prompt whose beginning is in the store and not in the cells gets it from there, as far as a deadline allows.
 //
 // Decode thread.
@@ -24,6 +26,7 @@ class BlockMover {
  public:
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::milliseconds kLongestSave{5};
+  static constexpr std::chrono::milliseconds kLongestSaveAlone{50};
   // Shorter sequences are computed again faster than it is worth to keep them.
   static constexpr std::size_t kLeastTokens = 4 * kBlockTokens;
   static constexpr std::size_t kMostWaiting = 64;
@@ -41,8 +44,11 @@ class BlockMover {
   // `store` may be null: then nothing is moved. The cells outlive the mover.
   BlockMover(CellCache& cells, std::unique_ptr<KvBlockStore> store, std::function<Clock::time_point()> now);
 
-  // These tokens have cells now, and their sequence is about to end.
-  void sequence_ends(std::span<const std::int32_t> tokens);
+  // What the saves of a step may take counts from here.
+  void begin_step(bool beside_running);
+  // These tokens have cells now, and their sequence is about to lose them: it has ended, or was preempted.
+  enum class Why { kEnded, kPreempted };
+  void sequence_ends(std::span<const std::int32_t> tokens, Why why = Why::kEnded);
   bool has_saves() const { return !saves_.empty(); }
   // At most one block. Beside running predictions only where that is quick.
   void save_one(bool beside_running);
@@ -59,14 +65,22 @@ class BlockMover {
   struct Save {
     std::vector<std::int32_t> tokens;
     std::vector<BlockKey> keys;
+    Why why = Why::kEnded;
     std::size_t next = 0;
   };
+
+  void save_before_giving_up(std::span<const std::int32_t> tokens, std::size_t from);
+  bool may_save() const { return time_saving_ + usual_save_ <= time_for_saves_; }
+  // False where the cells have not got them any more.
+  bool save_block(std::span<const std::int32_t> tokens, const BlockKey& key);
 
   CellCache& cells_;
   std::unique_ptr<KvBlockStore> store_;
   std::function<Clock::time_point()> now_;
   std::deque<Save> saves_;
-  Clock::duration last_save_{};
+  Clock::duration usual_save_{};   // what a block takes
+  Clock::duration time_saving_{};  // in this step
+  Clock::duration time_for_saves_{kLongestSaveAlone};
   Counters counters_;
 };
 

@@ -27,6 +27,7 @@ SequenceId CellCache::open() {
   ENGINE_INVARIANT(running_ < limits_.running_sequences);
   const auto id = static_cast<SequenceId>(running_++);
   tree_.open(id, PrefixTree::Holder::kRunning);
+  shifted_behind_.emplace_back();
   return id;
 }
 
@@ -47,6 +48,7 @@ bool CellCache::has_window_before(std::size_t length, SequenceId id) const {
 
 std::size_t CellCache::adopt(SequenceId id, std::span<const std::int32_t> tokens) {
   const std::size_t has = tree_.length(id);
+  if (shifted_behind_[static_cast<std::size_t>(id)]) return has;
   const PrefixTree::Match match = find(tokens);
   if (match.length <= has) return has;
   if (limits_.reuse == Reuse::kAnywhere && !has_window_before(match.length, match.sequence)) return has;
@@ -68,7 +70,10 @@ void CellCache::note_unusable(std::span<const std::int32_t> tokens, std::size_t 
 }
 
 void CellCache::computed(SequenceId id, std::span<const std::int32_t> tokens) {
-  tree_.extend(id, tokens);
+  if (shifted_behind_[static_cast<std::size_t>(id)])
+    tree_.extend(id, std::vector<std::int32_t>(tokens.size(), kNoToken));
+  else
+    tree_.extend(id, tokens);
   ENGINE_INVARIANT(tree_.cells() <= limits_.cells);
 }
 
@@ -79,16 +84,57 @@ void CellCache::take_back(SequenceId id) {
 
 void CellCache::close(SequenceId id, Leave leave) {
   ENGINE_INVARIANT(id >= 0 && static_cast<std::size_t>(id) < running_);
+  if (shifted_behind_[static_cast<std::size_t>(id)]) cut(id, genuine(id));
   if (leave == Leave::kForReuse && limits_.reuse != Reuse::kOff && tree_.length(id) > 0)
     keep(id);
   else
     give_up(id);
   const auto last = static_cast<SequenceId>(--running_);
   if (last != id) move(last, id);
+  shifted_behind_[static_cast<std::size_t>(id)] = shifted_behind_.back();
+  shifted_behind_.pop_back();
 }
 
 void CellCache::set_aside(SequenceId id, bool aside) {
   tree_.set_holder(id, aside ? PrefixTree::Holder::kKept : PrefixTree::Holder::kRunning);
+}
+
+// ---------------------------------------------------------------- full contexts
+
+bool CellCache::can_shift(SequenceId id, std::size_t head) const {
+  if (!limits_.can_shift) return false;
+  const std::vector<SequenceId> sharers = tree_.sharers(id, head);
+  return std::all_of(sharers.begin(), sharers.end(),
+                     [&](SequenceId other) { return static_cast<std::size_t>(other) >= limits_.running_sequences; });
+}
+
+void CellCache::shift(SequenceId id, std::size_t head, std::size_t count) {
+  const std::size_t length = tree_.length(id);
+  ENGINE_INVARIANT(can_shift(id, head) && head + count <= length && head <= genuine(id));
+  for (const SequenceId kept : tree_.sharers(id, head)) cut_kept(kept, head);
+  const auto from = static_cast<llama_pos>(head + count);
+  const bool removed = llama_memory_seq_rm(memory_, id, static_cast<llama_pos>(head), from);
+  ENGINE_INVARIANT(removed);
+  llama_memory_seq_add(memory_, id, from, -1, -static_cast<llama_pos>(count));
+  tree_.truncate(id, head);
+  tree_.extend(id, std::vector<std::int32_t>(length - count - head, kNoToken));
+  shifted_behind_[static_cast<std::size_t>(id)] = head;
+}
+
+std::size_t CellCache::cut(SequenceId id, std::size_t length) {
+  ENGINE_INVARIANT(length <= tree_.length(id));
+  // Of a sliding window the cells before the cut may be gone.
+  if (limits_.window > 0 || !llama_memory_seq_rm(memory_, id, static_cast<llama_pos>(length), -1)) {
+    length = 0;
+    llama_memory_seq_rm(memory_, id, -1, -1);
+  }
+  tree_.truncate(id, length);
+  if (length <= genuine(id)) shifted_behind_[static_cast<std::size_t>(id)].reset();
+  return length;
+}
+
+std::size_t CellCache::genuine(SequenceId id) const {
+  return shifted_behind_[static_cast<std::size_t>(id)].value_or(tree_.length(id));
 }
 
 // ---------------------------------------------------------------- pieces
@@ -134,6 +180,19 @@ bool CellCache::restore(SequenceId id, std::span<const std::int32_t> tokens, std
 void CellCache::give_up(SequenceId id) {
   tree_.close(id);
   llama_memory_seq_rm(memory_, id, -1, -1);
+}
+
+void CellCache::tell_before_giving_up(SequenceId id, std::size_t from) {
+  if (before_giving_up_) before_giving_up_(tree_.tokens(id), from);
+}
+
+void CellCache::cut_kept(SequenceId id, std::size_t length) {
+  tell_before_giving_up(id, length);
+  counters_.evicted_cells += tree_.truncate(id, length);
+  llama_memory_seq_rm(memory_, id, static_cast<llama_pos>(length), -1);
+  if (length > 0) return;
+  std::erase(kept_, id);
+  give_up(id);
 }
 
 void CellCache::move(SequenceId from, SequenceId to) {
@@ -194,7 +253,9 @@ void CellCache::give_up_equal(SequenceId id) {
 void CellCache::give_up_place() {
   auto goes = std::find_if(kept_.begin(), kept_.end(), [&](SequenceId id) { return tree_.exclusive(id) == 0; });
   if (goes == kept_.end()) goes = kept_.begin();
-  counters_.evicted_cells += tree_.exclusive(*goes);
+  const std::size_t exclusive = tree_.exclusive(*goes);
+  if (exclusive > 0) tell_before_giving_up(*goes, tree_.length(*goes) - exclusive);
+  counters_.evicted_cells += exclusive;
   give_up(*goes);
   kept_.erase(goes);
 }
@@ -212,9 +273,11 @@ bool CellCache::make_room(std::size_t wanted) {
     const std::size_t missing = std::max(wanted - free_cells(), kEvictAtOnce);
     if (limits_.reuse == Reuse::kAnywhere && missing < exclusive) {
       const std::size_t length = tree_.length(id) - missing;
+      tell_before_giving_up(id, length);
       counters_.evicted_cells += tree_.truncate(id, length);
       llama_memory_seq_rm(memory_, id, static_cast<llama_pos>(length), -1);
     } else {
+      tell_before_giving_up(id, tree_.length(id) - exclusive);
       counters_.evicted_cells += exclusive;
       kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(place));
       give_up(id);

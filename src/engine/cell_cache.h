@@ -18,12 +18,19 @@
 //              of a sequence can go on from it.
 //   off        nothing is kept.
 //
+// A sequence whose context is full may lose tokens behind its beginning, and the rest moves down (shift). What was moved
+// was computed with the lost ones in view, so it is not what its tokens are worth elsewhere: the tree knows it as
+// kNoToken, and it goes with the sequence.
+//
 // Decode thread.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "engine/prefix_tree.h"
@@ -44,6 +51,7 @@ class CellCache {
     Reuse reuse = Reuse::kAnywhere;
     std::size_t window = 0;       // tokens of a sliding window; 0: none
     bool spare_sequence = false;  // there is one more id behind the kept ones, for save() and restore()
+    bool can_shift = false;       // cells can be moved to earlier positions
   };
   enum class Leave { kForReuse, kNothing };
   struct Counters {
@@ -52,8 +60,14 @@ class CellCache {
     std::uint64_t unusable_tokens = 0;
   };
 
+  // Cells of a kept sequence with these tokens are about to be given up, those from `from` on.
+  using BeforeGivingUp = std::function<void(std::span<const std::int32_t> tokens, std::size_t from)>;
+
   // The context outlives the cache, and its memory is empty.
   CellCache(llama_context* context, const Limits& limits);
+
+  // Who is told. They may save(), nothing else.
+  void before_giving_up(BeforeGivingUp told) { before_giving_up_ = std::move(told); }
 
   // A running sequence without cells; its id is the number of those that ran before. Needs a free place.
   SequenceId open();
@@ -66,6 +80,17 @@ class CellCache {
   void computed(SequenceId id, std::span<const std::int32_t> tokens);
   // The library has computed more for it than computed() was told; that is taken back.
   void take_back(SequenceId id);
+  // Whether the running sequence may be shifted behind its first `head` tokens: the library can, and no other running
+  // sequence holds what would move.
+  bool can_shift(SequenceId id, std::size_t head) const;
+  // It loses `count` tokens behind its first `head`; what lay behind them moves down. Kept sequences that hold some of
+  // that are cut to the head.
+  void shift(SequenceId id, std::size_t head, std::size_t count);
+  // Gives up its tokens from `length` on; all of them, where it cannot be cut there. Gives its length then.
+  std::size_t cut(SequenceId id, std::size_t length);
+  // How many of its first tokens have the cells that they would have in any other sequence: all, unless it was shifted.
+  std::size_t genuine(SequenceId id) const;
+
   // Pieces of sequences leave the cells and come back (kv_block_store.h), where they can be taken apart: plain
   // attention, and a spare sequence.
   bool can_move_pieces() const;
@@ -103,6 +128,8 @@ class CellCache {
   void give_up_equal(SequenceId id);
   void give_up_place();
   void give_up(SequenceId id);
+  void cut_kept(SequenceId id, std::size_t length);
+  void tell_before_giving_up(SequenceId id, std::size_t from);
   SequenceId free_kept_id() const;
   void move(SequenceId from, SequenceId to);
   void take_over_shared_cells(SequenceId id, const PrefixTree::Match& match);
@@ -115,8 +142,10 @@ class CellCache {
   Limits limits_;
   PrefixTree tree_;
   std::size_t running_ = 0;
-  std::vector<SequenceId> kept_;  // first kept first
+  std::vector<SequenceId> kept_;                            // first kept first
+  std::vector<std::optional<std::size_t>> shifted_behind_;  // by running id: the head that was not moved
   Counters counters_;
+  BeforeGivingUp before_giving_up_;
 };
 
 }  // namespace atelier::engine

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "engine/model_loader.h"
+#include "engine/shift_probe.h"
 #include "wire/engine.pb.h"
 
 namespace atelier::engine {
@@ -25,6 +26,11 @@ Result<wire::Estimated> Model::estimate(const wire::Load& load, const Hooks& hoo
   return ModelLoader(load, hooks).estimate();
 }
 
+bool Model::shifts_exactly() const {
+  if (!shifts_exactly_) shifts_exactly_ = shift_is_exact(model_.get(), *context_params_);
+  return *shifts_exactly_;
+}
+
 bool Model::guesses_from_text() const { return can_take_back_ && applied_->ngram_speculation(); }
 
 CellCache::Limits Model::cell_limits() const {
@@ -34,6 +40,7 @@ CellCache::Limits Model::cell_limits() const {
   limits.kept_sequences = kept_sequences_;
   limits.reuse = reuse_;
   limits.spare_sequence = spare_sequence_;
+  limits.can_shift = can_take_back_ && llama_memory_can_shift(llama_get_memory(context_.get()));
   limits.window = static_cast<std::size_t>(std::max(0, llama_model_n_swa(model_.get())));
   return limits;
 }

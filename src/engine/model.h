@@ -15,6 +15,7 @@
 #include "engine/vocabulary.h"
 
 struct llama_context;
+struct llama_context_params;
 struct llama_model;
 
 namespace atelier::wire {
@@ -67,6 +68,9 @@ class Model {
   std::uint32_t max_sequences() const { return max_sequences_; }
   // Whether tokens that were computed can be taken back exactly, as verifying guesses wants it.
   bool can_take_back() const { return can_take_back_; }
+  // Whether cells that are moved to earlier positions are right there, and the others untouched. Found out at the first
+  // call, which takes a few tokens' time (shift_probe.h).
+  bool shifts_exactly() const;
   // Whether guesses are to be made from the text itself (ngram_lookup.h).
   bool guesses_from_text() const;
   // What the cache of cells may do with this model.
@@ -93,6 +97,8 @@ class Model {
   std::unique_ptr<llama_context, ContextDeleter> context_;
   std::unique_ptr<Vocabulary> vocabulary_;
   std::unique_ptr<wire::LoadConfig> applied_;
+  std::unique_ptr<llama_context_params> context_params_;
+  mutable std::optional<bool> shifts_exactly_;
   bool for_embedding_ = false;
   bool runs_on_cpu_ = true;
   std::uint32_t context_length_ = 0;

@@ -414,6 +414,7 @@ Result<void> ModelLoader::choose_pooling(llama_context_params& params) {
 
 Result<void> ModelLoader::make_context() {
   llama_context_params params = context_params();
+  out_->context_params_ = std::make_unique<llama_context_params>(params);
   if (load_.embedding()) {
     if (auto done = choose_pooling(params); !done) return done;
   }

@@ -70,6 +70,30 @@ void Prediction::note_adopted(std::size_t length) {
   most_computed_ = std::max(most_computed_, computed_);
 }
 
+std::optional<Prediction::Dropping> Prediction::dropping() const {
+  if (!request_.kept_tokens) return std::nullopt;
+  if (request_.max_tokens == 0 && predicted_ >= kMostContexts * context_length_) return std::nullopt;
+  const std::size_t head = std::min(*request_.kept_tokens, prompt_tokens());
+  // The newest has no cell yet; it stays.
+  const std::size_t behind = tokens_.size() - 1 - std::min(head, tokens_.size() - 1);
+  if (behind == 0 || behind * kLeastDroppable < context_length_) return std::nullopt;
+  return Dropping{head, (behind + 1) / 2};
+}
+
+// The sampler's windows and what was said stay as they are; what speaks of places in tokens_ begins anew.
+void Prediction::drop(const Dropping& dropping, std::size_t computed) {
+  ENGINE_INVARIANT(verifying_.empty() && dropping.head + dropping.count < tokens_.size());
+  const auto first = tokens_.begin() + static_cast<std::ptrdiff_t>(dropping.head);
+  tokens_.erase(first, first + static_cast<std::ptrdiff_t>(dropping.count));
+  ENGINE_INVARIANT(computed < tokens_.size());
+  computed_ = computed;
+  dropped_ += dropping.count;
+  lookup_ = {};
+  in_store = {};
+  draft_sequence.reset();
+  awaited = 0;
+}
+
 std::size_t Prediction::most_guesses() const {
   // k guesses may give one token more.
   return std::min(DraftControl::kLongest, room() - std::min<std::size_t>(room(), 1));
@@ -139,7 +163,7 @@ std::optional<EndReason> Prediction::absorb(Clock::time_point now, wire::Delta& 
   append_pieces(delta);
   if (text_.stop_string()) return EndReason::kStopString;
   const bool at_limit = request_.max_tokens > 0 && predicted_ >= request_.max_tokens;
-  if (!at_limit && tokens_.size() < context_length_) return std::nullopt;
+  if (!at_limit && (!is_full() || dropping())) return std::nullopt;
   flush(delta);
   if (text_.stop_string()) return EndReason::kStopString;
   return at_limit ? EndReason::kMaxTokens : EndReason::kContextLength;
@@ -193,6 +217,7 @@ void Prediction::fill_done(EndReason reason, Clock::time_point now, wire::Done& 
   done.set_prompt_tokens(prompt_tokens());
   done.set_cached_tokens(reused_);
   done.set_predicted_tokens(predicted_);
+  done.set_dropped_tokens(dropped_);
   done.set_seed(sampler_.seed());
   done.set_accepted_draft_tokens(accepted_drafts_);
   done.set_rejected_draft_tokens(rejected_drafts_);

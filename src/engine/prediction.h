@@ -41,6 +41,9 @@ struct GenerateRequest {
   bool prompt_logprobs = false;
   std::int32_t priority = 0;
   Clock::time_point arrival{};
+  // When the context is full, the answer goes on without the older half of what is behind so many first tokens of the
+  // prompt. Absent: it ends.
+  std::optional<std::size_t> kept_tokens;
   std::string draft_path;                   // of a draft model's file; empty: none
   std::shared_ptr<DraftModel> draft_model;  // that file, loaded
 };
@@ -49,19 +52,25 @@ enum class EndReason { kEndToken, kStopString, kMaxTokens, kContextLength, kCanc
 
 class Prediction {
  public:
+  // An answer that may go on beyond the context and has no other limit ends when the context is full once more and it
+  // has so many times the context's tokens: nobody should have an engine for ever by forgetting it.
+  static constexpr std::uint64_t kMostContexts = 4;
+  // One part of so many of the context must be free to go, or making room would come again with every few tokens.
+  static constexpr std::size_t kLeastDroppable = 8;
+
   Prediction(GenerateRequest request, const Vocabulary& vocabulary, std::unique_ptr<DryPenalty> dry,
              std::uint32_t context_length);
 
   std::uint64_t id() const { return request_.id; }
   std::int32_t priority() const { return request_.priority; }
   std::size_t prompt_tokens() const { return request_.prompt.size(); }
-  // Prompt and answer so far.
+  // Prompt and answer so far, less what was dropped.
   const std::vector<std::int32_t>& tokens() const { return tokens_; }
 
   // Tokens that have a cell, and those that wait for one. In the steady state one waits: the newest.
   std::size_t computed() const { return computed_; }
   std::size_t pending() const { return tokens_.size() - computed_; }
-  bool is_decoding() const { return pending() == 1 && computed_ >= prompt_tokens(); }
+  bool is_decoding() const { return pending() == 1 && has_answered(); }
   bool has_answered() const { return predicted_ > 0; }
   void add_computed(std::size_t count);
   // The first `length` tokens have cells now, without work.
@@ -74,8 +83,19 @@ class Prediction {
   }
   // Prompt tokens that needed no work.
   std::size_t reused() const { return reused_; }
-  // Tokens that may yet be added.
+  // Tokens that may yet be added, before tokens are dropped.
   std::size_t room() const;
+
+  // The context is full, and the answer goes on: tokens are to be dropped before anything more is computed.
+  bool is_full() const { return tokens_.size() >= context_length_; }
+  struct Dropping {
+    std::size_t head;   // first tokens that stay
+    std::size_t count;  // those behind them that go
+  };
+  // Nothing where the answer ends with a full context.
+  std::optional<Dropping> dropping() const;
+  // Does it. `computed` of the tokens that are left have cells.
+  void drop(const Dropping& dropping, std::size_t computed);
 
   // A prompt whose every position's logits are wanted must be computed, whatever is there.
   bool may_adopt() const { return !wants_prompt_logprobs(); }
@@ -130,6 +150,7 @@ class Prediction {
   std::size_t most_computed_ = 0;  // before cells were lost
   std::size_t reused_ = 0;
   std::uint64_t predicted_ = 0;
+  std::uint64_t dropped_ = 0;
   Sampler sampler_;
   AnswerText text_;
   CharacterCompleter prompt_text_;

@@ -1,6 +1,7 @@
 #include "engine/prefix_tree.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "engine/invariant.h"
@@ -207,6 +208,22 @@ std::size_t PrefixTree::exclusive(SequenceId id) const {
   const std::size_t length = end_of(*node);
   while (node->parent != nullptr && node->running + node->kept == 1) node = node->parent;
   return length - end_of(*node);
+}
+
+std::vector<SequenceId> PrefixTree::sharers(SequenceId id, std::size_t length) const {
+  std::vector<SequenceId> out;
+  const Node* top = find(id).end;
+  if (end_of(*top) <= length) return out;
+  while (top->begin > length) top = top->parent;
+  std::vector<const Node*> to_visit = {top};
+  while (!to_visit.empty()) {
+    const Node* node = to_visit.back();
+    to_visit.pop_back();
+    std::copy_if(node->ends.begin(), node->ends.end(), std::back_inserter(out),
+                 [&](SequenceId other) { return other != id; });
+    for (const auto& child : node->children) to_visit.push_back(child.get());
+  }
+  return out;
 }
 
 std::vector<SequenceId> PrefixTree::kept_within(SequenceId id) const {

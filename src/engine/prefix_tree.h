@@ -30,6 +30,8 @@ namespace atelier::engine {
 
 using SequenceId = std::int32_t;
 inline constexpr SequenceId kNoSequence = -1;
+// Stands for what is in a cell that must not be found: no prompt has such a token.
+inline constexpr std::int32_t kNoToken = -1;
 
 class PrefixTree {
  public:
@@ -66,6 +68,8 @@ class PrefixTree {
   std::vector<std::int32_t> tokens(SequenceId id) const;
   // The cells at its end that no other sequence holds.
   std::size_t exclusive(SequenceId id) const;
+  // Other sequences that hold some of its cells from `length` on.
+  std::vector<SequenceId> sharers(SequenceId id, std::size_t length) const;
   // Kept sequences whose cells are all among this one's: nothing is found through them that is not found here.
   std::vector<SequenceId> kept_within(SequenceId id) const;
 

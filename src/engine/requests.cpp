@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
 #include <utility>
 
+#include "engine/prefix_tree.h"
 #include "wire/engine.pb.h"
 
 namespace atelier::engine {
@@ -147,6 +149,21 @@ Result<SamplerSettings> sampler_settings(const wire::Sampling& sampling, const V
   return s;
 }
 
+// Tokens of the prompt that the first segments make. The prompt is not cut between segments, so a token that goes across
+// their end is none of them.
+Result<std::size_t> kept_tokens(const wire::Generate& message, const Vocabulary& vocabulary,
+                                std::span<const std::int32_t> prompt) {
+  google::protobuf::RepeatedPtrField<wire::Segment> head(message.prompt());
+  const int segments =
+      static_cast<int>(std::min(message.context_shift().kept_segments(), static_cast<std::uint32_t>(head.size())));
+  head.DeleteSubrange(segments, head.size() - segments);
+  const auto tokens = tokenize_segments(head, vocabulary, {.add_prefix = message.add_bos()});
+  if (!tokens) return std::unexpected(tokens.error());
+  const std::span<const std::int32_t> prefix = vocabulary.prefix();
+  const std::size_t of_prefix = common_prefix(prefix, prompt) == prefix.size() ? prefix.size() : 0;
+  return std::max(common_prefix(*tokens, prompt), of_prefix);
+}
+
 Result<GenerateRequest> generate_request(const wire::Generate& message, const Vocabulary& vocabulary,
                                          std::optional<std::uint64_t> default_seed) {
   auto sampling = sampler_settings(message.sampling(), vocabulary, default_seed);
@@ -174,6 +191,11 @@ Result<GenerateRequest> generate_request(const wire::Generate& message, const Vo
   auto prompt = tokenize_segments(message.prompt(), vocabulary, {.add_prefix = message.add_bos()});
   if (!prompt) return std::unexpected(prompt.error());
   request.prompt = std::move(*prompt);
+  if (message.has_context_shift()) {
+    const auto kept = kept_tokens(message, vocabulary, request.prompt);
+    if (!kept) return std::unexpected(kept.error());
+    request.kept_tokens = *kept;
+  }
   request.sampling = std::move(*sampling);
   request.max_tokens = message.limits().max_tokens();
   request.ignore_end_tokens = message.limits().ignore_end_tokens();

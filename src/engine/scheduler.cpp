@@ -253,6 +253,10 @@ void Scheduler::announce(Prediction& prediction) {
 
 // ---------------------------------------------------------------- one step
 
+bool Scheduler::beside_running() const {
+  return std::any_of(active_.begin(), active_.end(), [](const auto& p) { return !p->paused && p->is_decoding(); });
+}
+
 bool Scheduler::has_work() const {
   const auto unpaused = [](const auto& p) { return !p->paused; };
   return blocks_.has_saves() || std::any_of(active_.begin(), active_.end(), unpaused) ||
@@ -260,6 +264,7 @@ bool Scheduler::has_work() const {
 }
 
 void Scheduler::step() {
+  blocks_.begin_step(beside_running());
   admit();
   std::vector<Slice> slices = plan_step();
   make_room(slices);
@@ -295,7 +300,8 @@ void Scheduler::note_step(const std::vector<Slice>& slices, Clock::duration time
   step_seconds_.observe(std::chrono::duration<double>(time).count());
   step_tokens_.observe(static_cast<double>(rows));
   pacer_.note_step(prompt_tokens, time);
-  if (prompt_tokens == 0) costs_.note(rows, time);
+  if (prompt_tokens == 0 && !cells_move_) costs_.note(rows, time);
+  cells_move_ = false;
 }
 
 void Scheduler::fill_batch(std::vector<Slice>& slices) {
@@ -354,7 +360,8 @@ void Scheduler::finish_prompt_slice(const Slice& slice, Clock::time_point now) {
   std::optional<EndReason> ended;
   if (!take_token(prediction, last_row, now, message, ended)) return;
   if (message.delta().pieces_size() > 0) send_(message);
-  if (ended) finish(prediction, *ended);
+  if (ended) return finish(prediction, *ended);
+  if (prediction.is_full()) shift(prediction);
 }
 
 void Scheduler::finish_decoding_slice(const Slice& slice, Clock::time_point now) {
@@ -378,7 +385,22 @@ void Scheduler::finish_decoding_slice(const Slice& slice, Clock::time_point now)
   draft_tokens_ += slice.draft.size();
   draft_tokens_accepted_ += accepted;
   if (message.delta().pieces_size() > 0) send_(message);
-  if (ended) finish(prediction, *ended);
+  if (ended) return finish(prediction, *ended);
+  if (prediction.is_full()) shift(prediction);
+}
+
+void Scheduler::shift(Prediction& prediction) {
+  const auto dropping = prediction.dropping();
+  ENGINE_INVARIANT(dropping && prediction.is_decoding());
+  ++shifts_;
+  if (cells_.can_shift(prediction.sequence, dropping->head) && model_.shifts_exactly()) {
+    cells_.shift(prediction.sequence, dropping->head, dropping->count);
+    cells_move_ = true;
+    prediction.drop(*dropping, prediction.computed() - dropping->count);
+  } else {
+    ++shifts_computed_;
+    prediction.drop(*dropping, cells_.cut(prediction.sequence, dropping->head));
+  }
 }
 
 bool Scheduler::take_token(Prediction& prediction, std::int32_t row, Clock::time_point now, wire::FromEngine& message,
@@ -417,11 +439,11 @@ void Scheduler::fail_step(const std::vector<Slice>& slices, std::int32_t result)
   }
 }
 
-std::unique_ptr<Prediction> Scheduler::release(Prediction& prediction, CellCache::Leave leave) {
+std::unique_ptr<Prediction> Scheduler::release(Prediction& prediction, CellCache::Leave leave, BlockMover::Why why) {
   const auto place = static_cast<std::size_t>(prediction.sequence);
   ENGINE_INVARIANT(place < active_.size() && active_[place].get() == &prediction);
   if (leave == CellCache::Leave::kForReuse) {
-    blocks_.sequence_ends(std::span(prediction.tokens()).first(prediction.computed()));
+    blocks_.sequence_ends(std::span(prediction.tokens()).first(cells_.genuine(prediction.sequence)), why);
   }
   cells_.close(prediction.sequence, leave);
   // The cache has given the last one's id to its place.
@@ -474,6 +496,8 @@ void Scheduler::fill_info(wire::InfoResult& info) const {
   }
   info.set_draft_tokens(draft_tokens_);
   info.set_draft_tokens_accepted(draft_tokens_accepted_);
+  info.set_context_shifts(shifts_);
+  info.set_context_shifts_computed(shifts_computed_);
   info.set_prompt_tokens_unusable(cells_.counters().unusable_tokens);
   fill_histogram(step_seconds_, *info.mutable_step_seconds());
   fill_histogram(step_tokens_, *info.mutable_step_tokens());

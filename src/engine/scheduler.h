@@ -8,8 +8,8 @@
 // ended. Where a prompt ahead of it in line is still computing a part that both begin with, it waits for that part
 // and takes it over: requests that come together compute what they share once.
 //
-// Beside the cells. What ended predictions leave is saved, between steps, to memory and to disk, and taken from there
-// when its cells are gone (block_mover.h).
+// Beside the cells. What ended and preempted predictions leave is saved, between steps or when its cells go, to memory and
+// to disk, and taken from there when its cells are gone (block_mover.h).
 //
 // Speculation. In steps without prompts, a running prediction's next tokens may be guessed from its own text
 // (ngram_lookup.h) or by a smaller model (draft_model.h), as many as pay (draft_control.h), and are computed in the same batch, a row each. Its sampler then
@@ -19,9 +19,13 @@
 // Cells. A prediction is admitted when its prompt and some room to grow fit beside everyone's present need; cells
 // that nobody needs any more are cache and stand in nobody's way. If growth later outruns the cells, cache goes
 // first; then the prediction that was admitted last (a paused one before a running one) gives its cells back, which
-// makes them cache, and goes on from what is left of them when there is room: it is delayed, never failed, and
+// makes them cache, and goes on from what is left of them, and from memory, when there is room: it is delayed, never failed, and
 // llama_decode is never asked for cells that are not there. A paused one keeps its cells until a waiting one can
 // only be admitted without them, so that slow readers never keep others out.
+//
+// Full contexts. An answer that may go on then loses the older half of what is behind its head. What stays moves down in
+// its cells, where the library does that exactly (shift_probe.h) and no other running sequence holds them; else it is
+// computed again as a prompt is, which is right for every model.
 //
 // Time and the library's decode are seams: tests put a clock of their own and faults there.
 #pragma once
@@ -134,15 +138,20 @@ class Scheduler {
   bool take_token(Prediction& prediction, std::int32_t row, Clock::time_point now, wire::FromEngine& message,
                   std::optional<EndReason>& ended);
   void report_prompt_rows(const Slice& slice);
+  // Makes room in a full context.
+  void shift(Prediction& prediction);
   void fail_step(const std::vector<Slice>& slices, std::int32_t result);
 
   // All three take the prediction out of `active_`.
   void finish(Prediction& prediction, EndReason reason);
   void fail(Prediction& prediction, const std::string& message);
-  std::unique_ptr<Prediction> release(Prediction& prediction, CellCache::Leave leave);
+  std::unique_ptr<Prediction> release(Prediction& prediction, CellCache::Leave leave,
+                                      BlockMover::Why why = BlockMover::Why::kEnded);
 
   void enqueue(std::unique_ptr<Prediction> prediction, bool at_front);
   std::size_t running() const;
+  // Whether somebody waits for his next token.
+  bool beside_running() const;
 
   Model& model_;
   Send send_;
@@ -166,6 +175,9 @@ class Scheduler {
   std::uint64_t tokens_predicted_ = 0;
   std::uint64_t draft_tokens_ = 0;
   std::uint64_t draft_tokens_accepted_ = 0;
+  std::uint64_t shifts_ = 0;
+  std::uint64_t shifts_computed_ = 0;
+  bool cells_move_ = false;  // in the next step, which is longer by that
 };
 
 }  // namespace atelier::engine

@@ -93,10 +93,8 @@ std::vector<std::size_t> Scheduler::share_out(const std::vector<Prediction*>& pr
 }
 
 std::vector<Scheduler::Slice> Scheduler::plan_step() {
-  const bool beside_running =
-      std::any_of(active_.begin(), active_.end(), [](const auto& p) { return !p->paused && p->is_decoding(); });
   const std::vector<Prediction*> prompts =
-      pending_prompts(seams_.now() + (beside_running ? kRestoreBesideRunning : kRestoreAlone));
+      pending_prompts(seams_.now() + (beside_running() ? kRestoreBesideRunning : kRestoreAlone));
   std::vector<Slice> slices;
   for (const auto& prediction : active_) {
     if (!prediction->paused && prediction->is_decoding()) slices.push_back({prediction.get(), 1});
@@ -217,7 +215,7 @@ void Scheduler::make_room(std::vector<Slice>& slices) {
 
 void Scheduler::preempt(Prediction& prediction) {
   ++preemptions_;
-  std::unique_ptr<Prediction> taken = release(prediction, CellCache::Leave::kForReuse);
+  std::unique_ptr<Prediction> taken = release(prediction, CellCache::Leave::kForReuse, BlockMover::Why::kPreempted);
   taken->lose_cells();
   enqueue(std::move(taken), true);
 }

@@ -184,6 +184,83 @@ TEST_F(Moved, WithoutAStoreOrAPrefixCacheNothingIsKept) {
   EXPECT_EQ(files(), 0U);
 }
 
+// A clock that stands still: saving takes no time.
+Scheduler::Seams frozen() {
+  Scheduler::Seams seams;
+  seams.now = [] { return Clock::time_point(std::chrono::hours(1)); };
+  return seams;
+}
+
+TEST_F(Moved, OneThatWasPreemptedComesBackFromMemory) {
+  std::mt19937 random(8);
+  const Tokens a = random_tokens(random, 300);
+  const Tokens b = random_tokens(random, 400);
+  DirectScheduler roomy(kTinyLlama, config(4096));
+  const auto expected_a = roomy.submit(request_for(a, 600));
+  const auto expected_b = roomy.submit(request_for(b, 300));
+  roomy.run();
+  DirectScheduler engine(kTinyLlama, config(1024), frozen(), options(kPlenty, 0));
+  const auto first = engine.submit(request_for(a, 600));
+  const auto second = engine.submit(request_for(b, 300));
+  engine.run();
+  EXPECT_EQ(engine.answer(first).tokens(), roomy.answer(expected_a).tokens());
+  EXPECT_EQ(engine.answer(second).tokens(), roomy.answer(expected_b).tokens());
+  // Of some 560 tokens that it had when the other needed its cells, 124 kept theirs.
+  EXPECT_GE(engine.info().prompt_tokens_from_memory(), 320U);
+  EXPECT_LE(engine.info().prompt_tokens_computed(), 700U + kBlockTokens + 1);
+  // What is its own is not counted as found.
+  EXPECT_EQ(engine.answer(second).done->cached_tokens(), 0U);
+}
+
+TEST_F(Moved, APausedOneThatMadeWayForAPromptComesBackFromMemory) {
+  std::mt19937 random(9);
+  const Tokens a = random_tokens(random, 500);
+  DirectScheduler roomy(kTinyLlama, config(4096));
+  const auto expected = roomy.submit(request_for(a, 200));
+  roomy.run();
+  DirectScheduler engine(kTinyLlama, config(1024), frozen(), options(kPlenty, 0));
+  const auto paused = engine.submit(request_for(a, 200));
+  while (engine.answer(paused).pieces.size() < 100) engine.step();
+  engine.scheduler().pause(paused);
+  // Its slices take 256 cells a step.
+  engine.submit(request_for(random_tokens(random, 980), 10));
+  engine.run();
+  const std::uint64_t computed = engine.info().prompt_tokens_computed();
+  EXPECT_EQ(computed, 1480U);
+  engine.scheduler().resume(paused);
+  engine.run();
+  EXPECT_EQ(engine.answer(paused).tokens(), roomy.answer(expected).tokens());
+  EXPECT_EQ(engine.info().prompt_tokens_from_memory(), 576U);
+  EXPECT_LE(engine.info().prompt_tokens_computed(), computed + kBlockTokens);
+}
+
+TEST_F(Moved, SavingIsNoLongPartOfAStepThatOthersWaitFor) {
+  std::mt19937 random(10);
+  // Every look at the clock takes 2 ms, so that a block does at least.
+  Clock::time_point now{std::chrono::hours(1)};
+  Scheduler::Seams seams;
+  seams.now = [&] { return now += std::chrono::milliseconds(2); };
+  DirectScheduler engine(kTinyLlama, config(1024, 3), seams, options(kPlenty, 0));
+  const auto paused = engine.submit(request_for(random_tokens(random, 500), 200));
+  while (engine.answer(paused).pieces.size() < 50) engine.step();
+  engine.scheduler().pause(paused);
+  const auto running = engine.submit(request_for(random_tokens(random, 10), 0));
+  while (engine.answer(running).pieces.empty()) engine.step();
+  EXPECT_EQ(engine.info().kv_memory_bytes(), 0U);
+  const auto prompt = engine.submit(request_for(random_tokens(random, 800), 10));
+  std::uint64_t bytes = 0;
+  std::uint64_t block = 0;
+  while (!engine.answer(prompt).ended()) {
+    engine.step();
+    const std::uint64_t more = engine.info().kv_memory_bytes() - bytes;
+    if (block == 0) block = more;
+    EXPECT_LE(more, block);
+    bytes += more;
+  }
+  EXPECT_GT(block, 0U);
+  engine.scheduler().cancel_all();
+}
+
 TEST_F(Moved, NoTokenDiffersOverRandomMixesWithFewCells) {
   std::mt19937 random(7);
   std::uint64_t from_memory = 0;

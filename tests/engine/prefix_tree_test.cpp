@@ -62,6 +62,14 @@ class SlowCells {
     for (const auto& [position, token] : by_position) out.push_back(token);
     return out;
   }
+  std::set<SequenceId> sharers(SequenceId id, std::size_t from) const {
+    std::set<SequenceId> out;
+    for (const Cell& cell : cells_) {
+      if (cell.position >= from && cell.owners.contains(id)) out.insert(cell.owners.begin(), cell.owners.end());
+    }
+    out.erase(id);
+    return out;
+  }
   std::size_t exclusive(SequenceId id) const {
     return static_cast<std::size_t>(
         std::count_if(cells_.begin(), cells_.end(), [&](const Cell& c) { return c.owners == std::set{id}; }));
@@ -234,6 +242,11 @@ class RandomWalk {
     }
     const auto found = tree_.kept_within(id);
     ASSERT_EQ(std::set<SequenceId>(found.begin(), found.end()), within);
+    const std::size_t from = random_() % (slow_.length(id) + 1);
+    const auto sharers = tree_.sharers(id, from);
+    const std::set<SequenceId> different(sharers.begin(), sharers.end());
+    ASSERT_EQ(different.size(), sharers.size());
+    ASSERT_EQ(different, slow_.sharers(id, from));
   }
 
   void compare_match(const Tokens& tokens) {

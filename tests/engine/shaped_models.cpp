@@ -43,6 +43,11 @@ class Writer {
 
   int vocabulary() const { return vocabulary_; }
   void set(const char* name, std::uint32_t value) { gguf_set_val_u32(out_.get(), key(name).c_str(), value); }
+  void stretch(float factor, std::uint32_t from) {
+    gguf_set_val_str(out_.get(), key("rope.scaling.type").c_str(), "yarn");
+    gguf_set_val_f32(out_.get(), key("rope.scaling.factor").c_str(), factor);
+    set("rope.scaling.original_context_length", from);
+  }
   // Normal with a spread that keeps signals about as large as they came.
   void add_random(const std::string& name, std::initializer_list<std::int64_t> shape) {
     const float spread = 1 / std::sqrt(static_cast<float>(*shape.begin()));
@@ -117,6 +122,35 @@ void write_sliding_window(const std::string& path) {
   out.write(path);
 }
 
+void write_plain(const std::string& architecture, const std::string& path) {
+  constexpr int kLayers = 4;
+  constexpr int kHead = 32;
+  constexpr int kHeads = 2;
+  constexpr int kFeedForward = 96;
+  Writer out(architecture.c_str());
+  out.set("block_count", kLayers);
+  out.set("feed_forward_length", kFeedForward);
+  out.set("attention.head_count", kHeads);
+  out.set("attention.head_count_kv", 1);
+  out.set("rope.dimension_count", kHead);
+  if (architecture == "llama") out.stretch(4, 512);
+  out.add_random("token_embd.weight", {kWidth, out.vocabulary()});
+  out.add_filled("output_norm.weight", {kWidth}, 1);
+  for (int layer = 0; layer < kLayers; ++layer) {
+    const std::string name = "blk." + std::to_string(layer) + ".";
+    out.add_filled(name + "attn_norm.weight", {kWidth}, 1);
+    out.add_filled(name + "ffn_norm.weight", {kWidth}, 1);
+    out.add_random(name + "attn_q.weight", {kWidth, kHead * kHeads});
+    out.add_random(name + "attn_k.weight", {kWidth, kHead});
+    out.add_random(name + "attn_v.weight", {kWidth, kHead});
+    out.add_random(name + "attn_output.weight", {kHead * kHeads, kWidth});
+    out.add_random(name + "ffn_gate.weight", {kWidth, kFeedForward});
+    out.add_random(name + "ffn_up.weight", {kWidth, kFeedForward});
+    out.add_random(name + "ffn_down.weight", {kFeedForward, kWidth});
+  }
+  out.write(path);
+}
+
 void write_recurrent(const std::string& path) {
   constexpr int kLayers = 2;
   constexpr int kInner = 2 * kWidth;
@@ -157,7 +191,12 @@ ShapedModel::ShapedModel(MemoryKind kind) {
   if (::mkdtemp(folder.data()) == nullptr) throw std::runtime_error("mkdtemp");
   folder_ = folder;
   path_ = folder_ + "/model.gguf";
-  kind == MemoryKind::kSlidingWindow ? write_sliding_window(path_) : write_recurrent(path_);
+  switch (kind) {
+    case MemoryKind::kSlidingWindow: write_sliding_window(path_); break;
+    case MemoryKind::kRecurrent: write_recurrent(path_); break;
+    case MemoryKind::kYarn: write_plain("llama", path_); break;
+    case MemoryKind::kNoPositions: write_plain("smollm3", path_); break;
+  }
 }
 
 ShapedModel::~ShapedModel() {

@@ -1,4 +1,4 @@
-// Small models with random weights whose memory is of another kind than plain attention: written to a file when a
+// Small models with random weights whose memory is of another kind than plain attention, or their positions: written to a file when a
 // test wants one. Vocabulary and tokenizer are those of the fixture tiny-llama.
 #pragma once
 
@@ -9,6 +9,8 @@ namespace atelier::engine::test {
 enum class MemoryKind {
   kSlidingWindow,  // Gemma 3's shape: five layers of six see the last kWindow tokens only
   kRecurrent,      // Mamba's: one state, no cells of single tokens
+  kYarn,           // Llama's, with positions stretched by YaRN, which scales what it turns
+  kNoPositions,    // SmolLM3's: every fourth layer has no rotary positions
 };
 inline constexpr int kWindow = 32;
 
