@@ -29,6 +29,7 @@ ChoiceEnded to_choice_ended(int choice, const runtime::Done& done) {
   ended.usage.prompt_tokens = done.prompt_tokens;
   ended.usage.cached_tokens = done.cached_tokens;
   ended.usage.completion_tokens = done.predicted_tokens;
+  ended.usage.dropped_tokens = done.dropped_tokens;
   ended.usage.accepted_draft_tokens = done.accepted_draft_tokens;
   ended.usage.rejected_draft_tokens = done.rejected_draft_tokens;
   ended.usage.ignored_draft_tokens = done.ignored_draft_tokens;

@@ -126,6 +126,49 @@ std::uint64_t weight(const std::vector<prompt::Message>& messages, const Stretch
   return bytes;
 }
 
+// ---------------------------------------------------------------- what stays during an answer
+
+std::vector<prompt::RenderRequest> head_conversations(const prompt::RenderRequest& conversation,
+                                                      ContextOverflow policy) {
+  if (policy == ContextOverflow::kStopAtLimit) return {};
+  const std::vector<prompt::Message>& messages = conversation.messages;
+  auto end = std::ranges::find_if_not(messages, is_system);
+  if (policy == ContextOverflow::kTruncateMiddle) {
+    const auto first_user = std::ranges::find(messages, "user", &prompt::Message::role);
+    if (first_user != messages.end()) end = first_user + 1;
+  }
+  prompt::RenderRequest head;
+  head.messages.assign(messages.begin(), end);
+  head.tools = conversation.tools;
+  head.add_generation_prompt = false;
+  head.template_variables = conversation.template_variables;
+  head.now = conversation.now;
+  std::vector<prompt::RenderRequest> found = {head};
+  // Templates that want a user: one who begins otherwise than what stands there.
+  if (end == messages.end() || end->role != "user") return found;
+  const bool begins_with_a = !end->content.empty() && end->content.front().text.starts_with('a');
+  head.messages.push_back({.role = "user", .content = {{.text = begins_with_a ? "b" : "a"}}});
+  found.push_back(std::move(head));
+  return found;
+}
+
+std::size_t common_bytes(const prompt::RenderedPrompt& a, const prompt::RenderedPrompt& b) {
+  const std::string text_a = a.text();
+  const std::string text_b = b.text();
+  return static_cast<std::size_t>(std::ranges::mismatch(text_a, text_b).in1 - text_a.begin());
+}
+
+std::size_t cut_at(std::vector<runtime::PromptSegment>& segments, std::size_t bytes) {
+  std::size_t count = 0;
+  while (count < segments.size() && segments[count].text.size() <= bytes) bytes -= segments[count++].text.size();
+  if (count == segments.size() || bytes == 0) return count;
+  runtime::PromptSegment first = segments[count];
+  first.text.resize(bytes);
+  segments[count].text.erase(0, bytes);
+  segments.insert(segments.begin() + static_cast<std::ptrdiff_t>(count), std::move(first));
+  return count + 1;
+}
+
 // ---------------------------------------------------------------- the search
 
 FitSearch::FitSearch(const std::vector<std::uint64_t>& weights, std::uint64_t rest, std::uint64_t budget)

@@ -1,4 +1,4 @@
-// What is dropped from a conversation that is longer than the context (rest-api §9), and how many counts by the engine
+// Before an answer: what is dropped from a conversation that is longer than the context (rest-api §9), and how many counts by the engine
 // it takes to find that out. Pure.
 //
 // Messages go in stretches, oldest first, each of which leaves a conversation that a template takes if it took the whole
@@ -8,6 +8,10 @@
 //
 //     rollingWindow   turns before the last one, then rounds of the last one
 //     truncateMiddle  turns between the first and the last one, then what answered the first, then rounds of the last one
+//
+// During an answer: which beginning of the prompt stays when the engine makes room in a full context (ContextShift of
+// proto/engine.proto). The leading system messages, under truncateMiddle the first user message with them, and what the
+// template writes around them. Where that ends in the prompt is found by rendering just that.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +21,7 @@
 #include <vector>
 
 #include "predict/request.h"
+#include "prompt/chat.h"
 #include "prompt/message.h"
 
 namespace atelier::predict {
@@ -44,6 +49,17 @@ std::vector<prompt::Message> without(const std::vector<prompt::Message>& message
 
 // About how much of a prompt a stretch makes, in no particular unit.
 std::uint64_t weight(const std::vector<prompt::Message>& messages, const Stretch& stretch);
+
+// Conversations whose text a prompt begins with as far as it should stay, better ones first: not every template takes
+// every one. None under stopAtLimit. `conversation` is the prompt's own.
+std::vector<prompt::RenderRequest> head_conversations(const prompt::RenderRequest& conversation,
+                                                      ContextOverflow policy);
+
+// Bytes that both begin with.
+std::size_t common_bytes(const prompt::RenderedPrompt& a, const prompt::RenderedPrompt& b);
+
+// Cuts a segment in two where `bytes` of the text end; gives the number of segments before that place.
+std::size_t cut_at(std::vector<runtime::PromptSegment>& segments, std::size_t bytes);
 
 // Finds the fewest stretches that must go for a prompt to fit, in few counts: where the next count is worth making is
 // estimated from the weights and the counts so far, and by halving where the estimates go wrong.

@@ -101,6 +101,7 @@ struct Usage {
   std::uint64_t cached_tokens = 0;
   std::uint64_t completion_tokens = 0;
   std::uint64_t reasoning_tokens = 0;
+  std::uint64_t dropped_tokens = 0;  // of prompt and answer, so that the answer could go on in a full context
   // Where a draft model guessed: its key, and what became of the guesses.
   std::string draft_model;
   std::uint64_t accepted_draft_tokens = 0;

@@ -344,6 +344,25 @@ awaitable<Result<prompt::RenderedPrompt>> render_within(prompt::RenderRequest& c
   co_return rendered;
 }
 
+// Tells the engine what stays of the prompt where the answer may make it longer than the context.
+awaitable<void> keep_head(runtime::GenerateRequest& request, const prompt::RenderedPrompt& rendered,
+                          const prompt::RenderRequest& conversation, ContextOverflow policy,
+                          std::uint64_t context_length, const prompt::ChatTemplate& chat_template,
+                          boost::asio::any_io_executor pool) {
+  // A token has at least a byte, but for those that a vocabulary puts around a text.
+  constexpr std::uint64_t kAround = 8;
+  if (request.max_tokens > 0 && text_bytes(rendered) + request.max_tokens + kAround < context_length) co_return;
+  const std::vector<prompt::RenderRequest> heads = head_conversations(conversation, policy);
+  if (!heads.empty()) request.kept_segments = 0;
+  for (const prompt::RenderRequest& each : heads) {
+    const Result<prompt::RenderedPrompt> head = co_await render(chat_template, each, pool);
+    const std::size_t bytes = head ? common_bytes(rendered, *head) : 0;
+    if (bytes == 0) continue;
+    request.kept_segments = static_cast<std::uint32_t>(cut_at(request.prompt, bytes));
+    co_return;
+  }
+}
+
 awaitable<Result<std::optional<runtime::DraftModel>>> find_draft(std::shared_ptr<Work> work, ModelService& models,
                                                                  std::string key, const AcquiredModel& model) {
   InstanceInfo instance = model.instance->info();
@@ -380,6 +399,8 @@ awaitable<Result<void>> run_chat(std::shared_ptr<Work> work, ModelService& model
   Choice choice{base_request(request.options, *model->entry, *draft), {}, std::move(chat.answer)};
   choice.request.prompt = to_segments(*rendered);
   choice.request.add_bos = !rendered->begins_with_bos;
+  const std::uint64_t context_length = model->instance->info().config.context_length.value_or(0);
+  co_await keep_head(choice.request, *rendered, chat.conversation, policy, context_length, **chat_template, pool);
   std::vector<Choice> all;
   add_choices(all, choice, request.options.choices);
   co_return co_await run_choices(work, model->instance, std::move(all));

@@ -17,7 +17,7 @@ namespace atelier::predict {
 
 using Sampling = runtime::Sampling;
 
-// What to do with a conversation that is longer than the context.
+// What to do with a conversation that is longer than the context, and with an answer that makes it so.
 enum class ContextOverflow {
   kStopAtLimit,     // refuse it; generation ends where the context ends
   kTruncateMiddle,  // keep the system prompt and the first user message, drop what follows them

@@ -66,6 +66,9 @@ struct GenerateRequest {
   std::uint32_t top_logprobs = 0;
   bool prompt_logprobs = false;
   std::int32_t priority = 0;
+  // Where the context is full the answer goes on, and so many of the prompt's first segments stay (ContextShift of
+  // proto/engine.proto). Absent: it ends.
+  std::optional<std::uint32_t> kept_segments;
   std::filesystem::path draft_model_path;  // a smaller model that guesses; empty: none
 };
 
@@ -111,6 +114,7 @@ struct Done {
   double queue_seconds = 0;
   double prompt_seconds = 0;
   double generation_seconds = 0;
+  std::uint64_t dropped_tokens = 0;  // where the context was full
   // Guessed tokens (proto/engine.proto).
   std::uint64_t accepted_draft_tokens = 0;
   std::uint64_t rejected_draft_tokens = 0;

@@ -139,6 +139,7 @@ void to_wire(const GenerateRequest& request, wire::Generate& out) {
   out.set_prompt_logprobs(request.prompt_logprobs);
   out.set_add_bos(request.add_bos);
   out.set_priority(request.priority);
+  if (request.kept_segments) out.mutable_context_shift()->set_kept_segments(*request.kept_segments);
   out.set_draft_model_path(utf8::repair(request.draft_model_path.native()));
 }
 
@@ -203,6 +204,7 @@ Done from_wire(const wire::Done& done) {
   out.cached_tokens = done.cached_tokens();
   out.predicted_tokens = done.predicted_tokens();
   out.seed = done.seed();
+  out.dropped_tokens = done.dropped_tokens();
   out.queue_seconds = done.queue_seconds();
   out.prompt_seconds = done.prompt_seconds();
   out.generation_seconds = done.generation_seconds();

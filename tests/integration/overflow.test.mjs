@@ -165,6 +165,71 @@ describe('what must stay', () => {
   });
 });
 
+describe('an answer that fills the context', () => {
+  // One word over and over, so that the model does not end by itself.
+  const endless = { logit_bias: { 400: 100 }, max_tokens: undefined };
+  const messages = [system, user('first question'), assistant('first answer'), user('and now?')];
+  const whole = async (more, of) => {
+    const { status, body } = await ask(messages, { ...endless, ...more }, of);
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.equal(body.choices[0].finish_reason, 'length');
+    return body;
+  };
+
+  test('ends there under stopAtLimit, which is the default', async () => {
+    for (const more of [{}, { context_overflow_policy: 'stopAtLimit' }, { context_overflow_policy: 'stopAtLimit', max_tokens: 2000 }]) {
+      const body = await whole(more);
+      assert.equal(body.usage.total_tokens, contextLength);
+      assert.equal(body.stats.dropped_tokens, undefined);
+    }
+  });
+
+  for (const policy of ['rollingWindow', 'truncateMiddle']) {
+    test(`goes on under ${policy}, up to its own limit`, async () => {
+      const short = await whole({ context_overflow_policy: 'stopAtLimit' });
+      const body = await whole({ context_overflow_policy: policy, max_tokens: 3 * contextLength });
+      assert.equal(body.usage.prompt_tokens, short.usage.prompt_tokens);
+      assert.equal(body.usage.completion_tokens, 3 * contextLength);
+      assert.ok(body.stats.dropped_tokens > 2 * contextLength, JSON.stringify(body.stats));
+      const text = body.choices[0].message.content;
+      assert.ok(text.startsWith(short.choices[0].message.content));
+      const piece = text.slice(0, text.length / (3 * contextLength));
+      assert.equal(text, piece.repeat(3 * contextLength));
+    });
+
+    test(`ends after four contexts under ${policy} where nobody said how long it may be`, async () => {
+      const { usage } = await whole({ context_overflow_policy: policy });
+      assert.ok(usage.completion_tokens >= 4 * contextLength && usage.completion_tokens < 5 * contextLength, `${usage.completion_tokens}`);
+    });
+  }
+
+  test('says with a stream\'s usage what it dropped, and can be cancelled', async () => {
+    const request = { model: 'scripted', messages, temperature: 0, stream: true, ...endless, context_overflow_policy: 'rollingWindow' };
+    const response = await server.post('/v1/chat/completions', { ...request, max_tokens: 2 * contextLength, stream_options: { include_usage: true } });
+    const chunks = (await response.text()).split('\n').filter((line) => line.startsWith('data: {')).map((line) => JSON.parse(line.slice(6)));
+    assert.ok(chunks.at(-1).stats.dropped_tokens > contextLength);
+    const gone = new AbortController();
+    const cut = await fetch(`${server.url}/v1/chat/completions`, {
+      method: 'POST', headers: { 'Content-Type': 'application/json' }, signal: gone.signal,
+      body: JSON.stringify({ ...request, max_tokens: 1_000_000_000 }),
+    });
+    let bytes = 0;
+    for await (const chunk of cut.body) {
+      bytes += chunk.length;
+      if (bytes > 400_000) break;
+    }
+    gone.abort();
+    // Whoever comes next finds an engine that is free, and nothing of what was there but the beginning.
+    const plain = await answered(messages);
+    const other = await start({});
+    try {
+      assert.deepEqual(await answered(messages, {}, other), plain);
+    } finally {
+      await other.stop();
+    }
+  });
+});
+
 describe('the policy', () => {
   test('of the model answers for requests that name none', async () => {
     const own = await start({ fields: [{ key: 'llm.prediction.contextOverflowPolicy', value: 'rollingWindow' }] });

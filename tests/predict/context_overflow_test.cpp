@@ -1,6 +1,8 @@
 #include "predict/context_overflow.h"
 
 #include <random>
+#include <stdexcept>
+#include <tuple>
 
 #include <gtest/gtest.h>
 
@@ -135,6 +137,70 @@ TEST(ContextOverflow, LeavesRoomForTheAnswer) {
 // ---------------------------------------------------------------- the search
 
 // A prompt of known parts in place of the engine.
+// ---------------------------------------------------------------- what stays during an answer
+
+// The beginning of the prompt that stays, as text.
+std::string kept(const prompt::ChatTemplate& chat_template, const std::vector<prompt::Message>& messages,
+                 ContextOverflow policy) {
+  const prompt::RenderRequest conversation{.messages = messages};
+  const auto whole = chat_template.render(conversation);
+  if (!whole) throw std::runtime_error(whole.error().message);
+  for (const prompt::RenderRequest& head : head_conversations(conversation, policy)) {
+    const auto rendered = chat_template.render(head);
+    const std::size_t bytes = rendered ? common_bytes(*whole, *rendered) : 0;
+    if (bytes == 0) continue;
+    std::vector<runtime::PromptSegment> segments;
+    for (const prompt::Segment& segment : whole->segments) segments.push_back({segment.text, true, {}});
+    const std::size_t count = cut_at(segments, bytes);
+    std::string before;
+    std::string all;
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+      all += segments[i].text;
+      if (i < count) before += segments[i].text;
+      EXPECT_FALSE(segments[i].text.empty());
+    }
+    EXPECT_EQ(all, whole->text());
+    return before;
+  }
+  return "";
+}
+
+TEST(KeptHead, IsTheSystemPromptAndUnderTruncateMiddleTheFirstQuestion) {
+  const auto chatml = prompt::ChatTemplate::chatml();
+  const auto messages = conversation("suauau");
+  const std::string system = "<|im_start|>system\n0<|im_end|>\n";
+  EXPECT_EQ(kept(chatml, messages, ContextOverflow::kRollingWindow), system);
+  EXPECT_EQ(kept(chatml, messages, ContextOverflow::kTruncateMiddle), system + "<|im_start|>user\n1<|im_end|>\n");
+  EXPECT_EQ(kept(chatml, conversation("su"), ContextOverflow::kTruncateMiddle),
+            system + "<|im_start|>user\n1<|im_end|>\n");
+  EXPECT_TRUE(head_conversations({.messages = messages}, ContextOverflow::kStopAtLimit).empty());
+}
+
+TEST(KeptHead, OfATemplateThatWantsAUserGoesUpToHisWords) {
+  const auto strict = prompt::ChatTemplate::compile(
+      "{% if not messages or messages[-1].role == 'system' %}{{ raise_exception('who asks?') }}{% endif %}"
+      "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}");
+  ASSERT_TRUE(strict);
+  EXPECT_EQ(kept(*strict, conversation("suau"), ContextOverflow::kRollingWindow), "[system]0[user]");
+  EXPECT_EQ(kept(*strict, conversation("uau"), ContextOverflow::kRollingWindow), "[user]");
+  EXPECT_EQ(kept(*strict, conversation("uau"), ContextOverflow::kTruncateMiddle), "[user]0");
+  auto a = conversation("u");
+  a[0].content[0].text = "a question";
+  EXPECT_EQ(kept(*strict, a, ContextOverflow::kRollingWindow), "[user]");
+}
+
+TEST(KeptHead, CutsASegmentWhereItEnds) {
+  const std::vector<runtime::PromptSegment> whole = {{"abc", true, {}}, {"def", false, {}}};
+  for (const auto& [bytes, count, segments] : std::vector<std::tuple<std::size_t, std::size_t, std::size_t>>{
+           {0, 0, 2}, {2, 1, 3}, {3, 1, 2}, {4, 2, 3}, {6, 2, 2}, {9, 2, 2}}) {
+    auto cut = whole;
+    EXPECT_EQ(cut_at(cut, bytes), count) << bytes;
+    ASSERT_EQ(cut.size(), segments) << bytes;
+    EXPECT_TRUE(cut.front().is_template);
+    EXPECT_FALSE(cut.back().is_template);
+  }
+}
+
 struct Search {
   std::size_t dropped;
   std::uint64_t tokens;

@@ -76,6 +76,7 @@ std::string_view finish_reason(predict::StopReason reason) {
 void UsageCounter::add(const predict::ChoiceEnded& ended) {
   sum_.completion_tokens += ended.usage.completion_tokens;
   sum_.reasoning_tokens += ended.usage.reasoning_tokens;
+  sum_.dropped_tokens += ended.usage.dropped_tokens;
   sum_.draft_model = ended.usage.draft_model;
   sum_.accepted_draft_tokens += ended.usage.accepted_draft_tokens;
   sum_.rejected_draft_tokens += ended.usage.rejected_draft_tokens;
@@ -94,13 +95,16 @@ json::Value UsageCounter::to_json() const {
 }
 
 json::Object UsageCounter::stats_json() const {
-  if (sum_.draft_model.empty()) return json::Object{};
+  json::Object stats;
+  if (sum_.dropped_tokens > 0) stats.set("dropped_tokens", sum_.dropped_tokens);
+  if (sum_.draft_model.empty()) return stats;
   const std::uint64_t total = sum_.accepted_draft_tokens + sum_.rejected_draft_tokens + sum_.ignored_draft_tokens;
-  return json::Object{{"draft_model", sum_.draft_model},
-                      {"total_draft_tokens_count", total},
-                      {"accepted_draft_tokens_count", sum_.accepted_draft_tokens},
-                      {"rejected_draft_tokens_count", sum_.rejected_draft_tokens},
-                      {"ignored_draft_tokens_count", sum_.ignored_draft_tokens}};
+  stats.set("draft_model", sum_.draft_model);
+  stats.set("total_draft_tokens_count", total);
+  stats.set("accepted_draft_tokens_count", sum_.accepted_draft_tokens);
+  stats.set("rejected_draft_tokens_count", sum_.rejected_draft_tokens);
+  stats.set("ignored_draft_tokens_count", sum_.ignored_draft_tokens);
+  return stats;
 }
 
 json::Value chat_logprobs(const std::vector<predict::Token>& tokens, bool asked) {
