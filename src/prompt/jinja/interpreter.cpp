@@ -361,7 +361,8 @@ void Interpreter::assign(const Expression& pattern, const Value& value) {
     raise(ErrorKind::kUndefined, value.undefined_message() + ", so it cannot be unpacked");
   }
   if (value.is_sequence() && value.as_sequence().items.size() == items.size()) {
-    const Value held = value;  // which is in a variable that may be assigned here
+    // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): `value` is in a variable that may be assigned here.
+    const Value held = value;
     for (std::size_t i = 0; i < items.size(); ++i) assign(*items[i], held.as_sequence().items[i]);
     return;
   }
