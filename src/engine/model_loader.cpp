@@ -15,6 +15,7 @@
 #include "engine/cpu_topology.h"
 #include "engine/invariant.h"
 #include "engine/library_log.h"
+#include "engine/mapped_files.h"
 #include "engine/memory_lines.h"
 #include "engine/model_files.h"
 
@@ -104,6 +105,7 @@ Result<std::unique_ptr<Model>> ModelLoader::run() {
   if (auto done = check_file(); !done) return std::unexpected(done.error());
   if (auto done = plan_ahead(); !done) return std::unexpected(done.error());
   if (auto done = load_weights(); !done) return std::unexpected(done.error());
+  give_up_copied_pages();
   out_->vocabulary_ = std::make_unique<Vocabulary>(llama_model_get_vocab(out_->model_.get()));
   if (!load_.vocabulary_only()) {
     if (auto done = check_abilities(); !done) return std::unexpected(done.error());
@@ -217,9 +219,16 @@ bool ModelLoader::on_progress(float fraction) {
   fraction = std::clamp(fraction, 0.0F, 1.0F);
   if (fraction >= progress_ + 0.01F || (fraction >= 1 && progress_ < 1)) {
     progress_ = fraction;
+    if (fraction < 1) give_up_copied_pages();
     if (hooks_.progress) hooks_.progress(fraction);
   }
   return !abandoned();
+}
+
+// While weights are read and behind the last of them. The first run touches what is used where it is mapped.
+void ModelLoader::give_up_copied_pages() {
+  if (without_weights_ || !config_.use_mmap() || config_.use_mlock()) return;
+  give_up_mapped_pages(model_parts(load_.path()));
 }
 
 llama_model_params ModelLoader::model_params() {

@@ -62,6 +62,7 @@ class ModelLoader {
   std::string meta(const std::string& key) const;
   std::uint32_t meta_number(const std::string& key, std::uint32_t otherwise) const;
   bool on_progress(float fraction);
+  void give_up_copied_pages();
   bool abandoned() const { return hooks_.abandon != nullptr && *hooks_.abandon; }
   Error library_error(ErrorCode code, const std::string& what) const;
 
