@@ -60,6 +60,7 @@ std::size_t CellCache::adopt(SequenceId id, std::span<const std::int32_t> tokens
   tree_.share(id, match.sequence, match.length);
   const bool whole = match.length == tree_.length(match.sequence);
   llama_memory_seq_cp(memory_, match.sequence, id, whole ? -1 : 0, whole ? -1 : static_cast<llama_pos>(match.length));
+  if (limits_.reuse == Reuse::kWhole) note_use(id);
   return match.length;
 }
 
@@ -191,7 +192,7 @@ void CellCache::cut_kept(SequenceId id, std::size_t length) {
   counters_.evicted_cells += tree_.truncate(id, length);
   llama_memory_seq_rm(memory_, id, static_cast<llama_pos>(length), -1);
   if (length > 0) return;
-  std::erase(kept_, id);
+  std::erase_if(kept_, [=](const Kept& kept) { return kept.id == id; });
   give_up(id);
 }
 
@@ -221,49 +222,124 @@ void CellCache::take_over_shared_cells(SequenceId id, const PrefixTree::Match& m
 }
 
 void CellCache::keep(SequenceId id) {
+  Origin origin = Origin::kEnded;
   // With a sliding window, equal tokens need not mean equal cells: the window's may be gone in one of two.
   if (limits_.reuse == Reuse::kAnywhere && limits_.window == 0) {
     take_over_shared_cells(id, tree_.longest_of_others(id));
     for (const SequenceId within : tree_.kept_within(id)) {
-      std::erase(kept_, within);
+      std::erase_if(kept_, [=](const Kept& kept) { return kept.id == within; });
       give_up(within);
     }
-  } else {
-    give_up_equal(id);
+  } else if (const auto equal = find_equal(id); equal != kept_.end()) {
+    // The newer of two counts as used last.
+    origin = equal->origin;
+    give_up(equal->id);
+    kept_.erase(equal);
   }
   if (kept_.size() == limits_.kept_sequences) give_up_place();
   const SequenceId place = free_kept_id();
   move(id, place);
   tree_.set_holder(place, PrefixTree::Holder::kKept);
-  kept_.push_back(place);
+  kept_.push_back({place, origin});
 }
 
-// The newer of two counts as used last.
-void CellCache::give_up_equal(SequenceId id) {
+std::vector<CellCache::Kept>::iterator CellCache::find_equal(SequenceId id) {
   const std::vector<std::int32_t> tokens = tree_.tokens(id);
-  const auto equal = std::find_if(kept_.begin(), kept_.end(), [&](SequenceId other) {
-    return tree_.length(other) == tokens.size() && tree_.tokens(other) == tokens;
+  return std::ranges::find_if(kept_, [&](const Kept& other) {
+    return tree_.length(other.id) == tokens.size() && tree_.tokens(other.id) == tokens;
   });
-  if (equal == kept_.end()) return;
-  give_up(*equal);
-  kept_.erase(equal);
 }
 
-// One whose cells others have too, else the one kept first.
+// ---------------------------------------------------------------- copies of running sequences
+
+void CellCache::keep_copy(SequenceId id, bool opens) {
+  if (limits_.reuse != Reuse::kWhole || tree_.length(id) == 0) return;
+  const Origin origin = opens ? Origin::kOpeningCopy : Origin::kCopy;
+  if (const auto equal = find_equal(id); equal != kept_.end()) {
+    equal->origin = std::max(equal->origin, origin);
+    std::rotate(equal, equal + 1, kept_.end());
+    return;
+  }
+  if (kept_.size() == limits_.kept_sequences) give_up_place();
+  const SequenceId place = free_kept_id();
+  tree_.open(place, PrefixTree::Holder::kKept);
+  tree_.share(place, id, tree_.length(id));
+  llama_memory_seq_cp(memory_, id, place, -1, -1);
+  kept_.push_back({place, origin});
+  ++counters_.copies_kept;
+}
+
+// A running sequence has just begun with these: the one that it went on from, and the openings on the way, which
+// outlive what comes behind them.
+void CellCache::note_use(SequenceId id) {
+  const std::size_t length = tree_.length(id);
+  for (const SequenceId within : tree_.kept_within(id)) {
+    const auto kept = std::ranges::find(kept_, within, &Kept::id);
+    const bool is_whole = tree_.length(within) == length;
+    if (is_whole && kept->origin != Origin::kEnded) ++counters_.copies_used;
+    if (is_whole || kept->origin == Origin::kOpeningCopy) std::rotate(kept, kept + 1, kept_.end());
+  }
+}
+
+// Those that a longer copy begins with: the conversation has gone on behind them in the words of its own prompt.
+std::vector<SequenceId> CellCache::passed_by_copies() const {
+  std::vector<SequenceId> passed;
+  for (const Kept& copy : kept_) {
+    if (copy.origin == Origin::kEnded) continue;
+    for (const SequenceId within : tree_.kept_within(copy.id)) {
+      if (tree_.length(within) < tree_.length(copy.id)) passed.push_back(within);
+    }
+  }
+  return passed;
+}
+
+std::size_t CellCache::least_missed() const {
+  const std::vector<SequenceId> passed = passed_by_copies();
+  std::size_t goes = 0;
+  std::size_t least_lost = SIZE_MAX;
+  for (std::size_t i = 0; i < kept_.size(); ++i) {
+    const auto [id, origin] = kept_[i];
+    if (origin == Origin::kOpeningCopy || tree_.continuations(id) != 1) continue;
+    if (std::ranges::find(passed, id) == passed.end()) continue;
+    std::size_t before = 0;
+    for (const SequenceId within : tree_.kept_within(id)) {
+      if (tree_.length(within) < tree_.length(id)) before = std::max(before, tree_.length(within));
+    }
+    if (tree_.length(id) - before < least_lost) {
+      least_lost = tree_.length(id) - before;
+      goes = i;
+    }
+  }
+  return goes;
+}
+
+// ---------------------------------------------------------------- what goes
+
+// One whose cells others have too, else the one kept first; of models that cannot be cut, the least missed.
 void CellCache::give_up_place() {
-  auto goes = std::find_if(kept_.begin(), kept_.end(), [&](SequenceId id) { return tree_.exclusive(id) == 0; });
-  if (goes == kept_.end()) goes = kept_.begin();
-  const std::size_t exclusive = tree_.exclusive(*goes);
-  if (exclusive > 0) tell_before_giving_up(*goes, tree_.length(*goes) - exclusive);
+  auto goes = kept_.begin();
+  if (limits_.reuse == Reuse::kWhole) {
+    goes += static_cast<std::ptrdiff_t>(least_missed());
+  } else if (const auto shared = std::ranges::find_if(kept_, [&](const Kept& k) { return tree_.exclusive(k.id) == 0; });
+             shared != kept_.end()) {
+    goes = shared;
+  }
+  const std::size_t exclusive = tree_.exclusive(goes->id);
+  if (exclusive > 0) tell_before_giving_up(goes->id, tree_.length(goes->id) - exclusive);
   counters_.evicted_cells += exclusive;
-  give_up(*goes);
+  give_up(goes->id);
   kept_.erase(goes);
+}
+
+void CellCache::forget_kept() {
+  for (const Kept& kept : kept_) give_up(kept.id);
+  kept_.clear();
 }
 
 bool CellCache::make_room(std::size_t wanted) {
   std::size_t place = 0;
   while (free_cells() < wanted && place < kept_.size()) {
-    const SequenceId id = kept_[place];
+    const SequenceId id = kept_[place].id;
     const std::size_t exclusive = tree_.exclusive(id);
     // All of its cells are others' too: it frees nothing. What came after it may.
     if (exclusive == 0) {

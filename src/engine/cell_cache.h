@@ -15,7 +15,11 @@
 //   anywhere   plain attention: a sequence may be cut at any token. With sliding windows only where the window
 //              before the cut is still there, which is asked each time.
 //   whole      recurrent and hybrid models have one state for all tokens so far: only a prompt that begins with all
-//              of a sequence can go on from it.
+//              of a sequence can go on from it. So running sequences leave copies of themselves on the way through
+//              their prompts (keep_copy; checkpoints.h says where). A copy is a name on the same cells and the same
+//              state until the sequence goes on, and a state of its own from then on. They go when their ids are
+//              needed: first those that a later copy has passed, where the least is lost by it, then what was not
+//              used for the longest time.
 //   off        nothing is kept.
 //
 // A sequence whose context is full may lose tokens behind its beginning, and the rest moves down (shift). What was moved
@@ -58,6 +62,9 @@ class CellCache {
     std::uint64_t evicted_cells = 0;
     // Prompt tokens that lay in cells and could not be taken over, because the model cannot be cut there.
     std::uint64_t unusable_tokens = 0;
+    // Copies that running sequences left, and how often a prompt went on from one.
+    std::uint64_t copies_kept = 0;
+    std::uint64_t copies_used = 0;
   };
 
   // Cells of a kept sequence with these tokens are about to be given up, those from `from` on.
@@ -78,6 +85,9 @@ class CellCache {
   void note_unusable(std::span<const std::int32_t> tokens, std::size_t adopted);
   // The library has computed these for it.
   void computed(SequenceId id, std::span<const std::int32_t> tokens);
+  // What the sequence is now stays among the kept ones; it goes on itself. Only where Reuse is kWhole: elsewhere it
+  // would be found without. `opens`: other conversations are expected to begin with it.
+  void keep_copy(SequenceId id, bool opens);
   // The library has computed more for it than computed() was told; that is taken back.
   void take_back(SequenceId id);
   // Whether the running sequence may be shifted behind its first `head` tokens: the library can, and no other running
@@ -110,6 +120,9 @@ class CellCache {
   // What adopt() would find for a new sequence, at most, and how much of it running sequences hold.
   PrefixTree::Match find(std::span<const std::int32_t> tokens) const;
 
+  // Gives up all kept sequences.
+  void forget_kept();
+
   // Gives up kept cells until `wanted` are free. False where all of them do not suffice.
   bool make_room(std::size_t wanted);
 
@@ -124,9 +137,18 @@ class CellCache {
   const PrefixTree& tree() const { return tree_; }
 
  private:
+  enum class Origin { kEnded, kCopy, kOpeningCopy };
+  struct Kept {
+    SequenceId id;
+    Origin origin;
+  };
+
   void keep(SequenceId id);
-  void give_up_equal(SequenceId id);
+  std::vector<Kept>::iterator find_equal(SequenceId id);
+  void note_use(SequenceId id);
   void give_up_place();
+  std::size_t least_missed() const;
+  std::vector<SequenceId> passed_by_copies() const;
   void give_up(SequenceId id);
   void cut_kept(SequenceId id, std::size_t length);
   void tell_before_giving_up(SequenceId id, std::size_t from);
@@ -142,7 +164,7 @@ class CellCache {
   Limits limits_;
   PrefixTree tree_;
   std::size_t running_ = 0;
-  std::vector<SequenceId> kept_;                            // first kept first
+  std::vector<Kept> kept_;                                  // first kept, or used last the longest time ago, first
   std::vector<std::optional<std::size_t>> shifted_behind_;  // by running id: the head that was not moved
   Counters counters_;
   BeforeGivingUp before_giving_up_;

@@ -28,7 +28,8 @@ std::uint32_t choose_cache_tokens(const LoadWishes& wishes, const ModelShape& sh
                                   std::uint64_t free_bytes) {
   if (wishes.for_embedding) return 0;
   if (wishes.cache_tokens) return *wishes.cache_tokens;
-  const std::uint64_t left = free_bytes > shape.weight_bytes ? free_bytes - shape.weight_bytes : 0;
+  const std::uint64_t fixed = shape.weight_bytes + shape.state_bytes;
+  const std::uint64_t left = free_bytes > fixed ? free_bytes - fixed : 0;
   const std::uint64_t quarter = left / 4 / std::max<std::uint64_t>(shape.bytes_per_cell, 1);
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(context_length, quarter));
 }
@@ -46,7 +47,8 @@ LoadPlan plan_of(const LoadWishes& wishes, std::uint32_t length, std::uint32_t c
 }  // namespace
 
 std::uint64_t rough_estimate(const LoadWishes& wishes, const ModelShape& shape, std::uint32_t cells) {
-  return shape.weight_bytes + std::uint64_t{cells} * shape.bytes_per_cell + work_bytes(wishes, shape, cells);
+  return shape.weight_bytes + shape.state_bytes + std::uint64_t{cells} * shape.bytes_per_cell +
+         work_bytes(wishes, shape, cells);
 }
 
 Result<LoadPlan> choose_plan(const LoadWishes& wishes, const ModelShape& shape, std::uint64_t free_bytes,

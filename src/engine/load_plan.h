@@ -17,6 +17,7 @@ namespace atelier::engine {
 struct ModelShape {
   std::uint64_t weight_bytes = 0;
   std::uint64_t bytes_per_cell = 0;  // of the cache, over all layers
+  std::uint64_t state_bytes = 0;     // of recurrent layers, over all sequences
   std::uint32_t trained_context_length = 0;
   std::uint32_t embedding_length = 0;
   std::uint32_t feed_forward_length = 0;

@@ -71,6 +71,9 @@ class Model {
   // Whether cells that are moved to earlier positions are right there, and the others untouched. Found out at the first
   // call, which takes a few tokens' time (shift_probe.h).
   bool shifts_exactly() const;
+  // Whether sequences have a state each beside their cells or in place of them (recurrent and hybrid models), which
+  // the library moves about while it computes.
+  bool moves_states() const { return moves_states_; }
   // Whether guesses are to be made from the text itself (ngram_lookup.h).
   bool guesses_from_text() const;
   // What the cache of cells may do with this model.
@@ -109,6 +112,7 @@ class Model {
   bool spare_sequence_ = false;
   Reuse reuse_ = Reuse::kOff;
   bool can_take_back_ = false;
+  bool moves_states_ = false;
   std::uint32_t batch_size_ = 0;
   std::uint32_t max_outputs_ = 0;
   std::uint32_t embedding_dimensions_ = 0;

@@ -42,6 +42,10 @@ constexpr std::uint32_t kMaxSequences = 256;
 constexpr std::uint32_t kMaxPaused = 32;
 // The library reserves a row of logits for every sequence, kept ones too. So much memory is spent on that.
 constexpr std::uint64_t kKeptRowBytes = std::uint64_t{32} * 1024 * 1024;
+// States kept of finished requests and checkpoints, however small they are.
+constexpr std::uint64_t kMaxKeptStates = 64;
+// And no fewer than one for each prediction that ends, with those for the system prompt and the last turn.
+constexpr std::uint32_t kLeastKeptBeside = 2;
 
 // A machine without any free memory serves nobody.
 constexpr float kMostOfMemory = 0.95F;
@@ -341,6 +345,7 @@ void ModelLoader::choose_threads() {
 void ModelLoader::choose_sequences() {
   const llama_model* model = out_->model_.get();
   const bool one_state_each = llama_model_is_recurrent(model) || llama_model_is_hybrid(model);
+  out_->moves_states_ = one_state_each;
   const std::uint32_t parallel = config_.parallel();
   out_->max_sequences_ = load_.embedding() ? kEmbeddingSequences
                          : one_state_each  ? parallel
@@ -352,7 +357,7 @@ void ModelLoader::choose_sequences() {
         static_cast<std::uint32_t>(std::clamp<std::uint64_t>(kKeptRowBytes / row_bytes, 8, kMaxSequences));
     // A batch has a place for each.
     const std::uint32_t most = std::min(kMaxSequences, config_.eval_batch_size()) - out_->max_sequences_;
-    out_->kept_sequences_ = std::min(one_state_each ? parallel : kept, most);
+    out_->kept_sequences_ = std::min({one_state_each ? choose_kept_states() : kept, kept, most});
     // One id is for pieces of sequences on their way.
     out_->spare_sequence_ = !one_state_each && out_->kept_sequences_ > 1;
     if (out_->spare_sequence_) --out_->kept_sequences_;
@@ -361,6 +366,16 @@ void ModelLoader::choose_sequences() {
   // The library wants a row of logits for each sequence that there may be.
   const std::uint32_t beside_running = out_->kept_sequences_ + (out_->spare_sequence_ ? 1 : 0);
   out_->max_outputs_ = out_->max_sequences_ + std::max(load_.embedding() ? 0 : kPromptLogprobRows, beside_running);
+}
+
+// As many as the memory that is given for them holds. That memory is taken at once, used or not, so it stays in
+// proportion to the model.
+std::uint32_t ModelLoader::choose_kept_states() {
+  state_bytes_ = measure_state();
+  const std::uint32_t least = config_.parallel() + kLeastKeptBeside;
+  if (state_bytes_ == 0) return least;
+  const std::uint64_t budget = std::min(config_.kv_memory_bytes(), llama_model_size(out_->model_.get()) / 2);
+  return static_cast<std::uint32_t>(std::max<std::uint64_t>(std::min(budget / state_bytes_, kMaxKeptStates), least));
 }
 
 llama_context_params ModelLoader::context_params() const {

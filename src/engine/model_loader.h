@@ -44,6 +44,8 @@ class ModelLoader {
   Result<void> load_weights();
   void choose_threads();
   void choose_sequences();
+  std::uint32_t choose_kept_states();
+  std::uint64_t measure_state();
   Result<void> plan_ahead();
   Result<void> plan();
   LoadWishes wishes() const;
@@ -82,6 +84,7 @@ class ModelLoader {
   std::optional<LoadPlan> exact_plan_;
   MeasuredMemory measured_;  // for the plan that was measured last
   float progress_ = -1;
+  std::uint64_t state_bytes_ = 0;  // of one sequence of a recurrent or hybrid model, beside its cells
   ggml_type k_type_ = GGML_TYPE_F16;
   ggml_type v_type_ = GGML_TYPE_F16;
   bool has_gpu_ = false;

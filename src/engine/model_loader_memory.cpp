@@ -60,7 +60,28 @@ ModelShape ModelLoader::shape() const {
   if (!llama_model_is_recurrent(model)) {
     shape.bytes_per_cell = number(llama_model_n_layer(model)) * (bytes(k_type_, k_row) + bytes(v_type_, v_row));
   }
+  shape.state_bytes = state_bytes_ * (out_->max_sequences_ + out_->kept_sequences_);
   return shape;
+}
+
+// What one sequence has beside its cells: a small context with one sequence tells. 0: could not be learnt.
+std::uint64_t ModelLoader::measure_state() {
+  constexpr std::uint64_t kLeast = (std::uint64_t{1} << 20) / 100;  // the log is not more precise
+  MemoryLines lines;
+  const LibraryLog::Tap tap([&](LibraryLogLevel, const std::string& line) { lines.take(line); },
+                            LibraryLog::Tap::Others::kAreSpared);
+  llama_context_params params = context_params();
+  params.n_ctx = 256;
+  params.n_batch = params.n_ubatch = 32;
+  params.n_seq_max = 1;
+  params.n_outputs_max = 1;
+  try {
+    const std::unique_ptr<llama_context, ContextDeleter> context(llama_init_from_model(out_->model_.get(), params));
+    if (!context || !lines.state()) return 0;
+  } catch (const std::exception&) {
+    return 0;  // loading goes on, and says what is wrong if anything is
+  }
+  return std::max(*lines.state(), kLeast);
 }
 
 std::uint64_t ModelLoader::process_bytes() const {

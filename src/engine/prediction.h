@@ -12,6 +12,7 @@
 
 #include "engine/answer_text.h"
 #include "engine/block_mover.h"
+#include "engine/checkpoints.h"
 #include "engine/draft_control.h"
 #include "engine/draft_model.h"
 #include "engine/ngram_lookup.h"
@@ -134,6 +135,7 @@ class Prediction {
   bool paused = false;
   std::unique_ptr<DraftModel::Sequence> draft_sequence;  // where its draft model stands; absent: not asked yet
   BlockMover::Prompt in_store;                           // what of it lies beside the cells
+  CheckpointPlan checkpoints;                            // where copies of its state are kept
   std::size_t awaited = 0;        // tokens that another prediction is computing for both; 0: it waits for nobody
   std::uint64_t decoded_in = 0;   // the number of the last step that gave it tokens
   std::uint64_t admitted_as = 0;  // a running number; the latest is preempted first

@@ -226,6 +226,8 @@ std::vector<SequenceId> PrefixTree::sharers(SequenceId id, std::size_t length) c
   return out;
 }
 
+std::size_t PrefixTree::continuations(SequenceId id) const { return find(id).end->children.size(); }
+
 std::vector<SequenceId> PrefixTree::kept_within(SequenceId id) const {
   std::vector<SequenceId> out;
   for (const Node* node = find(id).end; node != nullptr; node = node->parent) {

@@ -70,7 +70,10 @@ class PrefixTree {
   std::size_t exclusive(SequenceId id) const;
   // Other sequences that hold some of its cells from `length` on.
   std::vector<SequenceId> sharers(SequenceId id, std::size_t length) const;
+  // In how many ways other sequences go on behind all of this one.
+  std::size_t continuations(SequenceId id) const;
   // Kept sequences whose cells are all among this one's: nothing is found through them that is not found here.
+  // The longest first.
   std::vector<SequenceId> kept_within(SequenceId id) const;
 
   // All cells, and those that a running sequence holds.

@@ -160,9 +160,12 @@ std::size_t Scheduler::reservation(const Prediction& prediction) {
 // Tokens that it could take over from prompts that are being computed.
 std::size_t Scheduler::in_flight_for(const Prediction& candidate) const {
   std::size_t most = 0;
-  if (cells_.reuse() != Reuse::kAnywhere || !candidate.may_adopt()) return most;
+  if (cells_.reuse() == Reuse::kOff || !candidate.may_adopt()) return most;
   for (const auto& prediction : active_) {
-    if (!prediction->paused && !prediction->is_decoding()) most = std::max(most, shared_tokens(candidate, *prediction));
+    if (prediction->paused || prediction->is_decoding()) continue;
+    const std::size_t shared = shared_tokens(candidate, *prediction);
+    // What has been computed of a state is there (cells_.find) or is no use.
+    if (cells_.reuse() == Reuse::kAnywhere || shared > prediction->computed()) most = std::max(most, shared);
   }
   return most;
 }
@@ -229,7 +232,21 @@ void Scheduler::start(std::unique_ptr<Prediction> prediction) {
   Prediction& started = *active_.back();
   // At once, so that what is there stays there.
   adopt(started);
-  if (!started.has_answered() && started.may_adopt()) cells_.note_unusable(started.tokens(), started.computed());
+  if (cells_.reuse() == Reuse::kWhole) plan_checkpoints(started);
+}
+
+void Scheduler::plan_checkpoints(Prediction& prediction) {
+  prediction.checkpoints = {};
+  // What of a prompt is computed once more was left where it ought to be, and a full context may have lost parts of it.
+  if (prediction.has_answered()) return;
+  const Vocabulary& vocabulary = model_.vocabulary();
+  const CheckpointPlan::Marks marks{[&](std::int32_t token) { return vocabulary.ends_turn(token); },
+                                    [&](std::int32_t token) { return vocabulary.ends_line(token); }};
+  const auto prompt = std::span(prediction.tokens()).first(prediction.prompt_tokens());
+  prediction.checkpoints = CheckpointPlan(prompt, prediction.computed(), marks);
+  // Another prompt has parted from this one there. Who comes third shall find it.
+  prediction.checkpoints.branch(cells_.tree().longest(prompt).length,
+                                prediction.computed() + CheckpointPlan::kLeastDistance);
 }
 
 void Scheduler::adopt(Prediction& prediction) {
@@ -245,6 +262,7 @@ void Scheduler::adopt(Prediction& prediction) {
 void Scheduler::announce(Prediction& prediction) {
   if (prediction.has_started()) return;
   prediction.note_started(seams_.now());
+  if (prediction.may_adopt()) cells_.note_unusable(prediction.tokens(), prediction.computed());
   wire::FromEngine message;
   message.set_id(prediction.id());
   message.mutable_started()->set_cached_tokens(prediction.reused());
@@ -346,6 +364,9 @@ void Scheduler::finish_prompt_slice(const Slice& slice, Clock::time_point now) {
   cells_.computed(prediction.sequence, std::span(prediction.tokens()).subspan(prediction.computed(), slice.count));
   prediction.add_computed(slice.count);
   prompt_tokens_computed_ += slice.count;
+  if (const auto place = prediction.checkpoints.at(prediction.computed())) {
+    cells_.keep_copy(prediction.sequence, place->opens);
+  }
   wire::FromEngine message;
   message.set_id(prediction.id());
   // What is computed a second time after a preemption is nobody's progress.
@@ -399,6 +420,7 @@ void Scheduler::shift(Prediction& prediction) {
     prediction.drop(*dropping, prediction.computed() - dropping->count);
   } else {
     ++shifts_computed_;
+    prediction.checkpoints = {};
     prediction.drop(*dropping, cells_.cut(prediction.sequence, dropping->head));
   }
 }
@@ -437,6 +459,10 @@ void Scheduler::fail_step(const std::vector<Slice>& slices, std::int32_t result)
   for (const Slice& slice : slices) {
     fail(*slice.prediction, fmt::format("The inference library failed with {} while computing", result));
   }
+  if (!model_.moves_states()) return;
+  // To compute some states the library changes the places of others, and has perhaps not come to move them.
+  cells_.forget_kept();
+  while (!active_.empty()) preempt(*active_.back(), CellCache::Leave::kNothing);
 }
 
 std::unique_ptr<Prediction> Scheduler::release(Prediction& prediction, CellCache::Leave leave, BlockMover::Why why) {
@@ -502,6 +528,8 @@ void Scheduler::fill_info(wire::InfoResult& info) const {
   fill_histogram(step_seconds_, *info.mutable_step_seconds());
   fill_histogram(step_tokens_, *info.mutable_step_tokens());
   info.set_preemptions(preemptions_);
+  info.set_checkpoints_kept(cells_.counters().copies_kept);
+  info.set_checkpoints_used(cells_.counters().copies_used);
   switch (cells_.reuse()) {
     case Reuse::kOff: info.set_prefix_reuse("off"); break;
     case Reuse::kWhole: info.set_prefix_reuse("whole"); break;

@@ -6,7 +6,8 @@
 //
 // Prefixes. A prompt begins from the longest beginning of it that is in cells, whoever computed it, running or
 // ended. Where a prompt ahead of it in line is still computing a part that both begin with, it waits for that part
-// and takes it over: requests that come together compute what they share once.
+// and takes it over: requests that come together compute what they share once. Of a model that cannot be cut, slices
+// of prompts end where a copy of the state is kept for others (checkpoints.h), those that wait included.
 //
 // Beside the cells. What ended and preempted predictions leave is saved, between steps or when its cells go, to memory and
 // to disk, and taken from there when its cells are gone (block_mover.h).
@@ -113,6 +114,8 @@ class Scheduler {
   bool fits(const Prediction& candidate, Beside beside);
   bool fits_now(const Prediction& candidate, Beside beside) const;
   std::size_t in_flight_for(const Prediction& candidate) const;
+  std::size_t worth_awaiting(const Prediction& later, Prediction& earlier);
+  void plan_checkpoints(Prediction& prediction);
   void start(std::unique_ptr<Prediction> prediction);
   void adopt(Prediction& prediction);
   bool restore(Prediction& prediction, Clock::time_point deadline);
@@ -127,7 +130,7 @@ class Scheduler {
   void ask_draft_models(const std::vector<Slice>& slices, std::vector<Draft>& drafts);
   void make_room(std::vector<Slice>& slices);
   Prediction* first_to_preempt() const;
-  void preempt(Prediction& prediction);
+  void preempt(Prediction& prediction, CellCache::Leave leave = CellCache::Leave::kForReuse);
 
   void fill_batch(std::vector<Slice>& slices);
   void note_step(const std::vector<Slice>& slices, Clock::duration time);

@@ -40,6 +40,17 @@ bool Scheduler::restore(Prediction& prediction, Clock::time_point deadline) {
   return prediction.in_store.exhausted;
 }
 
+// How much of `later` will be there when `earlier`, which is ahead of it in line, has computed it; 0 where there is
+// nothing to wait for. Of a model that cannot be cut `earlier` is made to keep a copy there.
+std::size_t Scheduler::worth_awaiting(const Prediction& later, Prediction& earlier) {
+  if (cells_.reuse() == Reuse::kOff || !later.may_adopt()) return 0;
+  const std::size_t shared = shared_tokens(later, earlier);
+  const std::size_t least = later.computed() + kWorthWaiting;
+  if (shared <= earlier.computed() || shared < least) return 0;
+  if (cells_.reuse() == Reuse::kAnywhere) return shared;
+  return earlier.checkpoints.branch(shared, std::max(least, earlier.computed() + 1));
+}
+
 // Prompts that are to be computed in this step, first in line first: all but those that wait for another's part.
 std::vector<Prediction*> Scheduler::pending_prompts(Clock::time_point restore_until) {
   std::vector<Prediction*> in_line;
@@ -53,12 +64,8 @@ std::vector<Prediction*> Scheduler::pending_prompts(Clock::time_point restore_un
   for (std::size_t i = 0; i < in_line.size(); ++i) {
     Prediction& prediction = *in_line[i];
     prediction.awaited = 0;
-    for (std::size_t j = 0; j < i && cells_.reuse() == Reuse::kAnywhere && prediction.may_adopt(); ++j) {
-      const std::size_t shared = shared_tokens(prediction, *in_line[j]);
-      const bool in_flight = shared > in_line[j]->computed();
-      if (in_flight && shared >= prediction.computed() + kWorthWaiting) {
-        prediction.awaited = std::max(prediction.awaited, shared);
-      }
+    for (std::size_t j = 0; j < i; ++j) {
+      prediction.awaited = std::max(prediction.awaited, worth_awaiting(prediction, *in_line[j]));
     }
     // Behind a sliding window what is waited for would be gone at the end: it is followed step by step.
     if (prediction.awaited == 0 || cells_.window() > 0) adopt(prediction);
@@ -76,6 +83,9 @@ std::vector<std::size_t> Scheduler::share_out(const std::vector<Prediction*>& pr
   std::size_t output_rows = model_.max_outputs() - model_.max_sequences();
   const auto give = [&](std::size_t i, std::size_t most) {
     std::size_t count = std::min({prompts[i]->pending() - counts[i], budget, most});
+    // A slice ends where a copy is to be kept.
+    const std::size_t place = prompts[i]->checkpoints.next(prompts[i]->computed());
+    if (place > 0) count = std::min(count, place - prompts[i]->computed() - counts[i]);
     if (prompts[i]->wants_prompt_logprobs()) {
       count = std::min(count, output_rows);
       output_rows -= count;
@@ -213,9 +223,9 @@ void Scheduler::make_room(std::vector<Slice>& slices) {
   }
 }
 
-void Scheduler::preempt(Prediction& prediction) {
+void Scheduler::preempt(Prediction& prediction, CellCache::Leave leave) {
   ++preemptions_;
-  std::unique_ptr<Prediction> taken = release(prediction, CellCache::Leave::kForReuse, BlockMover::Why::kPreempted);
+  std::unique_ptr<Prediction> taken = release(prediction, leave, BlockMover::Why::kPreempted);
   taken->lose_cells();
   enqueue(std::move(taken), true);
 }

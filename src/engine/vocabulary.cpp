@@ -27,6 +27,15 @@ std::vector<SpecialToken> special_tokens_of(const llama_vocab* vocab) {
   return tokens;
 }
 
+// Marks behind a turn that are not always among the tokens that end an answer, and those of families whose templates
+// write nothing behind a user's turn but the mark of the next one.
+constexpr std::string_view kTurnMarks[] = {
+    "<|im_end|>",      "<|eot_id|>",         "<|eom_id|>",       "<|eot|>",
+    "<|end|>",         "<end_of_turn>",      "<turn|>",          "<|END_OF_TURN_TOKEN|>",
+    "<|end_of_text|>", "<end_of_utterance>", "[/SYSTEM_PROMPT]", "[/INST]",
+    "[/TOOL_RESULTS]", "<｜User｜>",         "<｜Assistant｜>",  "<|user|>",
+    "<|assistant|>",   "<|observation|>",    "<|im_assistant|>", "<|im_user|>"};
+
 }  // namespace
 
 Vocabulary::Vocabulary(const llama_vocab* vocab) : vocab_(vocab), finder_(special_tokens_of(vocab)) {
@@ -34,6 +43,11 @@ Vocabulary::Vocabulary(const llama_vocab* vocab) : vocab_(vocab), finder_(specia
   size_ = llama_vocab_n_tokens(vocab_);
   for (std::int32_t id = 0; id < size_; ++id) {
     if (llama_vocab_is_eog(vocab_, id)) end_tokens_.push_back(id);
+    const auto attributes = static_cast<unsigned>(llama_vocab_get_attr(vocab_, id));
+    const bool is_added = (attributes & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_USER_DEFINED)) != 0;
+    if (is_end(id) ||
+        (is_added && std::ranges::find(kTurnMarks, llama_vocab_get_text(vocab_, id)) != std::end(kTurnMarks)))
+      turn_marks_.push_back(id);
   }
   find_prefix_and_suffix();
 }
@@ -60,6 +74,12 @@ void Vocabulary::find_prefix_and_suffix() {
 bool Vocabulary::is_end(std::int32_t token) const {
   return std::binary_search(end_tokens_.begin(), end_tokens_.end(), token);
 }
+
+bool Vocabulary::ends_turn(std::int32_t token) const {
+  return std::binary_search(turn_marks_.begin(), turn_marks_.end(), token);
+}
+
+bool Vocabulary::ends_line(std::int32_t token) const { return contains(token) && bytes(token).ends_with('\n'); }
 
 bool Vocabulary::is_control(std::int32_t token) const {
   ENGINE_INVARIANT(contains(token));

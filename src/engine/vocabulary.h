@@ -46,6 +46,11 @@ class Vocabulary {
   // The tokens that end an answer; sorted.
   const std::vector<std::int32_t>& end_tokens() const { return end_tokens_; }
   bool is_end(std::int32_t token) const;
+  // Whether a turn of a conversation ends with this token, in prompts too; or the next one begins with it, where a
+  // family of templates has marks for that alone.
+  bool ends_turn(std::int32_t token) const;
+  // Whether its text ends with a line break.
+  bool ends_line(std::int32_t token) const;
   // Control and unknown tokens: their text is a marker, not something that the model said.
   bool is_control(std::int32_t token) const;
   // Tokens that the model's maker says must never be sampled.
@@ -76,6 +81,7 @@ class Vocabulary {
   std::int32_t size_ = 0;
   SpecialTokenFinder finder_;
   std::vector<std::int32_t> end_tokens_;
+  std::vector<std::int32_t> turn_marks_;  // sorted
   std::vector<std::int32_t> prefix_;
   std::vector<std::int32_t> suffix_;
 };

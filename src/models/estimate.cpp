@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 namespace atelier::models {
@@ -40,6 +41,15 @@ bool has_attention(const CacheShape& cache, std::uint64_t layer, double kv_heads
   return cache.full_attention_interval == 0 || (layer + 1) % cache.full_attention_interval == 0;
 }
 
+// As the engine chooses (engine/model_loader.cpp): as many as the memory for them holds, in proportion to the model,
+// and two more than sequences at least.
+double kept_states(double state_bytes, const LoadShape& shape, std::uint64_t weights) {
+  constexpr double kMostStates = 64;
+  if (!shape.kept_state_bytes || state_bytes <= 0) return 0;
+  const auto budget = static_cast<double>(std::min(*shape.kept_state_bytes, weights / 2));
+  return std::max<double>(std::min(std::floor(budget / state_bytes), kMostStates), shape.sequences + 2.0);
+}
+
 void add_cache(const CacheShape& cache, const LoadShape& shape, MemoryEstimate& estimate) {
   // With a unified cache a sliding layer keeps one window for each sequence, and the batch that is coming in.
   const std::uint64_t cells = round_up(shape.kv_cells);
@@ -53,7 +63,7 @@ void add_cache(const CacheShape& cache, const LoadShape& shape, MemoryEstimate& 
                          : layer < cache.kv_heads.size() ? cache.kv_heads[static_cast<std::size_t>(layer)]
                                                          : 0;
     if (!has_attention(cache, layer, heads)) {
-      state += static_cast<double>(cache.recurrent_elements) * 4 * shape.sequences;
+      state += static_cast<double>(cache.recurrent_elements) * 4;
       continue;
     }
     const bool sliding = layer < cache.sliding_layers.size() && cache.sliding_layers[static_cast<std::size_t>(layer)];
@@ -65,7 +75,7 @@ void add_cache(const CacheShape& cache, const LoadShape& shape, MemoryEstimate& 
     kv += per_cell * layer_cells;
   }
   estimate.kv_cache = bytes(kv);
-  estimate.recurrent_state = bytes(state);
+  estimate.recurrent_state = bytes(state * (shape.sequences + kept_states(state, shape, estimate.weights)));
 }
 
 // The largest of the graph's phases, since ggml's allocator lets them share one buffer, beside what lives

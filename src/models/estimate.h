@@ -19,6 +19,8 @@ struct LoadShape {
   std::uint64_t kv_cells = 8'192;  // tokens that the cache of all sequences together holds
   std::uint32_t sequences = 4;     // decoded at the same time
   std::uint32_t ubatch = 512;      // tokens in one forward pass
+  // Of recurrent and hybrid models: what states kept for later requests may take; absent: none are kept.
+  std::optional<std::uint64_t> kept_state_bytes;
   CacheType key_type = CacheType::kF16;
   CacheType value_type = CacheType::kF16;
   bool flash_attention = true;  // off: the scores of a whole batch are written out

@@ -18,6 +18,7 @@ namespace {
 using boost::asio::awaitable;
 
 constexpr std::uint32_t kDefaultContextLength = 8192;
+constexpr std::uint64_t kDefaultKvMemoryBytes = std::uint64_t{1} << 30;
 // Above this a layer count means "all of them" to the inference library.
 constexpr std::int32_t kAllLayers = -1;
 
@@ -213,6 +214,10 @@ LoadEstimate ModelService::estimate_from_metadata(const models::ModelEntry& entr
   LoadEstimate estimate;
   estimate.model_key = own_key(entry);
   estimate.available_bytes = read_memory_info().available_bytes;
+  if (config.prefix_cache.value_or(true)) {
+    shape.kept_state_bytes =
+        config.kv_memory_bytes.value_or(std::min(kDefaultKvMemoryBytes, estimate.available_bytes / 8));
+  }
   const double allowed = static_cast<double>(estimate.available_bytes) * allowed_share(settings_.guardrails);
   models::MemoryEstimate memory = models::estimate(entry, shape);
   // A context length that nobody asked for is lowered until it fits, by the engine as here.

@@ -269,11 +269,11 @@ TEST(PrefixCache, ARecurrentModelGoesOnFromWholeSequencesOnlyAndSaysSo) {
   engine.run();
   EXPECT_EQ(engine.answer(second).done->cached_tokens(), 69U);
   EXPECT_EQ(engine.info().prompt_tokens_unusable(), 0U);
-  // It begins the same and then differs: there is no state at that place.
+  // It begins the same and then differs: there is no state at that place, the nearest is a checkpoint before it.
   const auto third = engine.submit(request_for(joined(prompt, random_tokens(random, 5)), 5));
   engine.run();
-  EXPECT_EQ(engine.answer(third).done->cached_tokens(), 0U);
-  EXPECT_EQ(engine.info().prompt_tokens_unusable(), 60U);
+  EXPECT_EQ(engine.answer(third).done->cached_tokens(), 52U);
+  EXPECT_EQ(engine.info().prompt_tokens_unusable(), 8U);
 }
 
 TEST(PrefixCache, ASlidingWindowIsCutOnlyWhereTheWindowIsStillThere) {
@@ -334,17 +334,30 @@ Tokens prompt_of(const wire::Generate& request) {
 // Requests as a server gets them: prompts that begin like earlier ones, go on from earlier answers, come again.
 class RequestSource {
  public:
-  RequestSource(unsigned seed, unsigned shifting_one_in) : random_(seed), shifting_one_in_(shifting_one_in) {}
+  // `turn_end`: a token that stands in prompts, too; 0: none.
+  RequestSource(unsigned seed, unsigned shifting_one_in, std::int32_t turn_end)
+      : random_(seed), shifting_one_in_(shifting_one_in), turn_end_(turn_end) {
+    for (int i = 0; turn_end_ != 0 && i < 3; ++i) {
+      openings_.push_back(random_tokens(random_, 33 + random_() % 20));
+      openings_.back().push_back(turn_end_);
+    }
+  }
 
   wire::Generate next() {
     Tokens prompt;
     if (!seen_.empty() && random_() % 5 != 0) {
       prompt = seen_[random_() % seen_.size()];
       if (random_() % 3 != 0) prompt.resize(1 + random_() % prompt.size());
+      // Templates part from what was behind a turn, mostly.
+      if (turn_end_ != 0 && random_() % 3 != 0) {
+        while (!prompt.empty() && prompt.back() != turn_end_) prompt.pop_back();
+      }
     }
+    if (prompt.empty() && !openings_.empty() && random_() % 3 != 0) prompt = openings_[random_() % openings_.size()];
     if (prompt.empty() || random_() % 4 != 0) {
       const Tokens more = random_tokens(random_, 1 + random_() % (random_() % 4 == 0 ? 90 : 25));
       prompt.insert(prompt.end(), more.begin(), more.end());
+      if (turn_end_ != 0 && random_() % 2 == 0) prompt.push_back(turn_end_);
     }
     prompt.resize(std::min<std::size_t>(prompt.size(), 140));
     const bool beside = !beside_.empty();
@@ -382,6 +395,8 @@ class RequestSource {
  private:
   std::mt19937 random_;
   unsigned shifting_one_in_;
+  std::int32_t turn_end_;
+  std::vector<Tokens> openings_;  // system prompts
   std::vector<Tokens> seen_;
   Tokens beside_;
 };
@@ -396,23 +411,30 @@ struct Subject {
   bool shifts = true;  // cells can be moved
   unsigned shifting_one_in = 6;
   int different_one_in = 500;  // answers, where another token may be as good
+  bool keeps_states = false;   // recurrent or hybrid: prompts with turns, and checkpoints that must be used
 };
 
 class Differential {
  public:
   explicit Differential(const Subject& subject)
       : subject_(subject),
-        source_(subject.seed, subject.shifting_one_in),
-        plain_(subject.path, config(512, 512, 1, false)) {}
+        plain_(subject.path, config(512, 512, 1, false)),
+        source_(subject.seed, subject.shifting_one_in,
+                subject.keeps_states ? plain_.model().vocabulary().end_tokens().front() : 0) {}
 
   // A few requests on an engine that has cells for some of them; changes the engine from time to time.
   void mix() {
     std::mt19937& random = source_.random();
-    if (!engine_ || random() % 8 == 0) {
+    if (!engine_ || random() % (subject_.keeps_states ? 3 : 8) == 0) {
       note_counters();
       const auto parallel = static_cast<std::uint32_t>(1 + random() % 5);
-      const std::uint32_t cells = std::vector<std::uint32_t>{256, 256, 512, 1024}[random() % 4];
-      engine_ = std::make_unique<DirectScheduler>(subject_.path, config(kContext, cells, parallel, true));
+      std::uint32_t cells = std::vector<std::uint32_t>{256, 256, 512, 1024}[random() % 4];
+      // There the number of states bounds what is kept more often than the cells do.
+      if (subject_.keeps_states) cells *= 4;
+      wire::LoadConfig with_cache = config(kContext, cells, parallel, true);
+      // As few states as can be, or as many as there is memory for.
+      if (subject_.keeps_states && random() % 2 == 0) with_cache.set_kv_memory_bytes(0);
+      engine_ = std::make_unique<DirectScheduler>(subject_.path, with_cache);
     }
     std::vector<std::pair<std::uint64_t, wire::Generate>> requests;
     std::vector<std::uint64_t> paused;
@@ -445,6 +467,9 @@ class Differential {
     evicted_ += info.cells_evicted();
     shifts_ += info.context_shifts();
     shifts_computed_ += info.context_shifts_computed();
+    checkpoints_kept_ += info.checkpoints_kept();
+    checkpoints_used_ += info.checkpoints_used();
+    EXPECT_LE(info.sequences_cached(), engine_->model().cell_limits().kept_sequences);
     EXPECT_EQ(info.cells_used(), 0U);
   }
 
@@ -458,6 +483,8 @@ class Differential {
   std::uint64_t evicted_ = 0;
   std::uint64_t shifts_ = 0;
   std::uint64_t shifts_computed_ = 0;
+  std::uint64_t checkpoints_kept_ = 0;
+  std::uint64_t checkpoints_used_ = 0;
   float largest_difference_ = 0;
 
  private:
@@ -566,8 +593,8 @@ class Differential {
   }
 
   Subject subject_;
-  RequestSource source_;
   DirectScheduler plain_;
+  RequestSource source_;
   std::unique_ptr<DirectScheduler> engine_;
   std::map<std::string, Expected> expected_;
 };
@@ -591,15 +618,20 @@ void try_mixes(const Subject& subject, int mixes) {
     EXPECT_GT(differential.shifts_, differential.shifts_computed_);
   else
     EXPECT_EQ(differential.shifts_, differential.shifts_computed_);
+  EXPECT_EQ(differential.checkpoints_used_ > differential.checkpoints_kept_ / 10, subject.keeps_states);
   EXPECT_LE(differential.different_, differential.compared_ / subject.different_one_in);
   std::printf(
       "%d mixes, %d requests (%d cancelled, %d different), %llu steps, %llu prompt tokens computed, %llu reused, "
-      "%llu cells evicted, %llu shifts, %llu of them computed, largest difference of a log probability %g\n",
+      "%llu cells evicted, %llu shifts, %llu of them computed, %llu checkpoints kept, %llu used, largest difference of "
+      "a "
+      "log probability %g\n",
       differential.mixes_, differential.compared_, differential.cancelled_, differential.different_,
       static_cast<unsigned long long>(differential.steps_), static_cast<unsigned long long>(differential.computed_),
       static_cast<unsigned long long>(differential.reused_), static_cast<unsigned long long>(differential.evicted_),
       static_cast<unsigned long long>(differential.shifts_),
       static_cast<unsigned long long>(differential.shifts_computed_),
+      static_cast<unsigned long long>(differential.checkpoints_kept_),
+      static_cast<unsigned long long>(differential.checkpoints_used_),
       static_cast<double>(differential.largest_difference_));
 }
 
@@ -620,7 +652,14 @@ TEST(PrefixCacheDifferential, NoTokenDiffersWithASlidingWindow) {
 
 TEST(PrefixCacheDifferential, NoTokenDiffersWithARecurrentState) {
   const ShapedModel model(MemoryKind::kRecurrent);
-  try_mixes({.path = model.path(), .seed = 5, .shifts = false, .shifting_one_in = 20}, mixes_to_try(30));
+  try_mixes({.path = model.path(), .seed = 5, .shifts = false, .shifting_one_in = 20, .keeps_states = true},
+            mixes_to_try(40));
+}
+
+TEST(PrefixCacheDifferential, NoTokenDiffersWithStatesInSomeLayers) {
+  const ShapedModel model(MemoryKind::kHybrid);
+  try_mixes({.path = model.path(), .seed = 6, .shifts = false, .shifting_one_in = 20, .keeps_states = true},
+            mixes_to_try(40));
 }
 
 TEST(PrefixCacheDifferential, WithUsualSettingsTokensDifferOnlyWhereTheyAreAsGood) {

@@ -48,6 +48,10 @@ class Writer {
     gguf_set_val_f32(out_.get(), key("rope.scaling.factor").c_str(), factor);
     set("rope.scaling.original_context_length", from);
   }
+  // One for each layer.
+  void set(const char* name, std::initializer_list<std::uint32_t> values) {
+    gguf_set_arr_data(out_.get(), key(name).c_str(), GGUF_TYPE_UINT32, std::data(values), values.size());
+  }
   // Normal with a spread that keeps signals about as large as they came.
   void add_random(const std::string& name, std::initializer_list<std::int64_t> shape) {
     const float spread = 1 / std::sqrt(static_cast<float>(*shape.begin()));
@@ -184,6 +188,42 @@ void write_recurrent(const std::string& path) {
   out.write(path);
 }
 
+void write_hybrid(const std::string& path) {
+  constexpr std::uint32_t kHeadsOfLayers[] = {0, 1, 0};  // none: a convolution
+  constexpr int kHead = 32;
+  constexpr int kHeads = 2;
+  constexpr int kConvolution = 3;
+  constexpr int kFeedForward = 96;
+  Writer out("lfm2");
+  out.set("block_count", std::size(kHeadsOfLayers));
+  out.set("feed_forward_length", kFeedForward);
+  out.set("attention.head_count", kHeads);
+  out.set("attention.head_count_kv", {kHeadsOfLayers[0], kHeadsOfLayers[1], kHeadsOfLayers[2]});
+  out.set("shortconv.l_cache", kConvolution);
+  out.add_random("token_embd.weight", {kWidth, out.vocabulary()});
+  out.add_filled("token_embd_norm.weight", {kWidth}, 1);
+  for (std::size_t layer = 0; layer < std::size(kHeadsOfLayers); ++layer) {
+    const std::string name = "blk." + std::to_string(layer) + ".";
+    for (const char* norm : {"attn_norm", "ffn_norm"}) out.add_filled(name + norm + ".weight", {kWidth}, 1);
+    if (kHeadsOfLayers[layer] == 0) {
+      out.add_random(name + "shortconv.conv.weight", {kConvolution, kWidth});
+      out.add_random(name + "shortconv.in_proj.weight", {kWidth, 3 * kWidth});
+      out.add_random(name + "shortconv.out_proj.weight", {kWidth, kWidth});
+    } else {
+      out.add_filled(name + "attn_q_norm.weight", {kHead}, 1);
+      out.add_filled(name + "attn_k_norm.weight", {kHead}, 1);
+      out.add_random(name + "attn_q.weight", {kWidth, kHead * kHeads});
+      out.add_random(name + "attn_k.weight", {kWidth, kHead});
+      out.add_random(name + "attn_v.weight", {kWidth, kHead});
+      out.add_random(name + "attn_output.weight", {kHead * kHeads, kWidth});
+    }
+    out.add_random(name + "ffn_gate.weight", {kWidth, kFeedForward});
+    out.add_random(name + "ffn_up.weight", {kWidth, kFeedForward});
+    out.add_random(name + "ffn_down.weight", {kFeedForward, kWidth});
+  }
+  out.write(path);
+}
+
 }  // namespace
 
 ShapedModel::ShapedModel(MemoryKind kind) {
@@ -196,6 +236,7 @@ ShapedModel::ShapedModel(MemoryKind kind) {
     case MemoryKind::kRecurrent: write_recurrent(path_); break;
     case MemoryKind::kYarn: write_plain("llama", path_); break;
     case MemoryKind::kNoPositions: write_plain("smollm3", path_); break;
+    case MemoryKind::kHybrid: write_hybrid(path_); break;
   }
 }
 

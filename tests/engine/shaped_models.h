@@ -11,6 +11,7 @@ enum class MemoryKind {
   kRecurrent,      // Mamba's: one state, no cells of single tokens
   kYarn,           // Llama's, with positions stretched by YaRN, which scales what it turns
   kNoPositions,    // SmolLM3's: every fourth layer has no rotary positions
+  kHybrid,         // LFM2's: layers with short convolutions, whose state is the last tokens, and one with attention
 };
 inline constexpr int kWindow = 32;
 

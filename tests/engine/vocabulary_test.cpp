@@ -176,6 +176,28 @@ TEST(Vocabulary, NothingIsPutBehindAPromptThatIsToBeContinued) {
   EXPECT_NE(ids->back(), vocabulary.suffix().back());
 }
 
+TEST(Vocabulary, TurnsEndAtTheMarksOfTheVocabulary) {
+  for (const std::string& path : vocabularies()) {
+    const DirectModel direct(path, true);
+    const Vocabulary vocabulary(direct.vocab());
+    for (const std::int32_t end : vocabulary.end_tokens()) EXPECT_TRUE(vocabulary.ends_turn(end)) << path;
+    for (std::int32_t id = 0; id < vocabulary.size(); ++id) {
+      // Ordinary words never do, whatever they say.
+      const bool is_special = (static_cast<unsigned>(llama_vocab_get_attr(direct.vocab(), id)) & kSpecial) != 0;
+      EXPECT_TRUE(is_special || vocabulary.is_end(id) || !vocabulary.ends_turn(id)) << path << " " << id;
+      EXPECT_EQ(vocabulary.ends_line(id), vocabulary.bytes(id).ends_with('\n')) << path << " " << id;
+    }
+    EXPECT_FALSE(vocabulary.ends_turn(-1));
+    EXPECT_FALSE(vocabulary.ends_line(vocabulary.size()));
+  }
+  const DirectModel direct(kTinyLlama, true);
+  const Vocabulary vocabulary(direct.vocab());
+  const auto turn = vocabulary.tokenize(std::vector<PromptPart>{{"<|im_start|>user\nHi<|im_end|>\n", true, {}}}, {});
+  ASSERT_TRUE(turn);
+  EXPECT_EQ(std::ranges::count_if(*turn, [&](std::int32_t token) { return vocabulary.ends_turn(token); }), 1);
+  EXPECT_TRUE(vocabulary.ends_line(turn->back()));
+}
+
 TEST(Vocabulary, IdsOutsideAreRefused) {
   DirectModel direct(kTinyLlama, true);
   const Vocabulary vocabulary(direct.vocab());

@@ -50,6 +50,23 @@ TEST(Estimate, CountsTheGraphAsLlamaCppReservesIt) {
   EXPECT_TRUE(near(estimate(model, without).compute, 554.0));
 }
 
+TEST(Estimate, KeptStatesAreAsManyAsFitAndNoFewerThanRun) {
+  ModelEntry model = llama_1b();
+  model.cache.kv_heads = {0};
+  model.cache.recurrent_elements = 1'000'000;  // 64 MB for all layers of one sequence
+  LoadShape shape = shape_of(4096);
+  EXPECT_EQ(estimate(model, shape).recurrent_state, 4 * 64'000'000u);
+  shape.kept_state_bytes = 0;
+  EXPECT_EQ(estimate(model, shape).recurrent_state, 10 * 64'000'000u);
+  // Half of the weights, 350 MB, hold eleven of these.
+  model.cache.recurrent_elements = 480'000;
+  shape.kept_state_bytes = 1ull << 30;
+  EXPECT_EQ(estimate(model, shape).recurrent_state, 15 * 30'720'000u);
+  model.cache.recurrent_elements = 10;
+  EXPECT_EQ(estimate(model, shape).recurrent_state, 68 * 640u);
+  EXPECT_EQ(estimate(llama_1b(), shape).recurrent_state, 0u);
+}
+
 TEST(Estimate, SlidingLayersKeepTheirWindow) {
   ModelEntry model = llama_1b();
   const auto full = estimate(model, shape_of(65'536)).kv_cache;

@@ -120,6 +120,11 @@ void write_cache(EngineText& engines) {
   engines.each("atelier_engine_prompt_tokens_unusable_total", Type::kCounter,
                "Tokens of prompts that were there and computed again, because the model cannot be cut at that place.",
                [](const S& s) { return s.prompt_tokens_unusable; });
+  engines.each("atelier_engine_checkpoints_kept_total", Type::kCounter,
+               "States that prompts left on their way for others, of models that cannot be cut anywhere.",
+               [](const S& s) { return s.checkpoints_kept; });
+  engines.each("atelier_engine_checkpoints_used_total", Type::kCounter, "Prompts that went on from such a state.",
+               [](const S& s) { return s.checkpoints_used; });
   engines.each("atelier_engine_kv_cells", Type::kGauge, "Cells of the KV cache.",
                [](const S& s) { return s.cells_total; });
   engines.each("atelier_engine_kv_cells_used", Type::kGauge, "Cells that predictions hold.",
