@@ -96,6 +96,11 @@ TEST(Estimate, AgreesForOtherKindsOfMemory) {
   compare({sliding.path(), config});
   const ShapedModel recurrent(MemoryKind::kRecurrent);
   compare({recurrent.path(), {}});
+  const ShapedModel hybrid(MemoryKind::kHybrid);
+  compare({hybrid.path(), {}});
+  wire::LoadConfig few;
+  few.set_kv_memory_bytes(0);  // states for no more than must be
+  compare({recurrent.path(), few});
 }
 
 TEST(Estimate, FollowsTheSettings) {

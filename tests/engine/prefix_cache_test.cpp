@@ -623,8 +623,7 @@ void try_mixes(const Subject& subject, int mixes) {
   std::printf(
       "%d mixes, %d requests (%d cancelled, %d different), %llu steps, %llu prompt tokens computed, %llu reused, "
       "%llu cells evicted, %llu shifts, %llu of them computed, %llu checkpoints kept, %llu used, largest difference of "
-      "a "
-      "log probability %g\n",
+      "a log probability %g\n",
       differential.mixes_, differential.compared_, differential.cancelled_, differential.different_,
       static_cast<unsigned long long>(differential.steps_), static_cast<unsigned long long>(differential.computed_),
       static_cast<unsigned long long>(differential.reused_), static_cast<unsigned long long>(differential.evicted_),
