@@ -651,13 +651,13 @@ TEST(PrefixCacheDifferential, NoTokenDiffersWithASlidingWindow) {
 
 TEST(PrefixCacheDifferential, NoTokenDiffersWithARecurrentState) {
   const ShapedModel model(MemoryKind::kRecurrent);
-  try_mixes({.path = model.path(), .seed = 5, .shifts = false, .shifting_one_in = 20, .keeps_states = true},
+  try_mixes({.path = model.path(), .seed = 5, .shifts = false, .shifting_one_in = 8, .keeps_states = true},
             mixes_to_try(40));
 }
 
 TEST(PrefixCacheDifferential, NoTokenDiffersWithStatesInSomeLayers) {
   const ShapedModel model(MemoryKind::kHybrid);
-  try_mixes({.path = model.path(), .seed = 6, .shifts = false, .shifting_one_in = 20, .keeps_states = true},
+  try_mixes({.path = model.path(), .seed = 6, .shifts = false, .shifting_one_in = 8, .keeps_states = true},
             mixes_to_try(40));
 }
 
