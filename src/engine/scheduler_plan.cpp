@@ -116,7 +116,7 @@ std::vector<Scheduler::Slice> Scheduler::plan_step() {
   }
   // The batch has room for a token of every sequence and more (ModelLoader::check_settings).
   const std::size_t decoding = slices.size();
-  const std::size_t wanted = pacer_.prompt_tokens(decoding > 0, prompts.front()->computed());
+  const std::size_t wanted = pacer_.prompt_tokens(decoding, prompts.front()->computed());
   const std::vector<std::size_t> counts = share_out(prompts, std::min(wanted, model_.batch_size() - decoding));
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     if (counts[i] > 0) slices.push_back({prompts[i], counts[i]});

@@ -4,7 +4,8 @@
 // steps before: next = last * target / time. Whatever a step costs besides (weights that are read once, the tokens
 // of the running ones), this settles where a step takes the target, and needs no model of the cost. Attention makes
 // a token dearer with the depth of its prompt; the length follows. It at most doubles or halves from one step to the
-// next, and is rounded down so that the library can use its computation graph again.
+// next. All rows of a step together, those of the running ones too, are rounded down to whole tiles of the library's
+// kernels, which also lets it use its computation graph again: a row more than a tile costs as much as a tile more.
 //
 // Alone nobody waits, but a cancelled request and the next arrival do: there a step has a fixed length, so that a
 // request that runs alone is always computed in the same batches and gives the same bits.
@@ -30,15 +31,17 @@ class StepPacer {
 
   explicit StepPacer(const Limits& limits);
 
-  // `depth` is the number of tokens before the slice in the prompt that is first in line.
-  std::size_t prompt_tokens(bool beside_running, std::size_t depth) const;
+  // `running` is the number of sequences that have a row of the same step, `depth` that of the tokens before the slice
+  // in the prompt that is first in line.
+  std::size_t prompt_tokens(std::size_t running, std::size_t depth);
 
   // A step that computed `prompt_tokens` (0: none) took `time`.
   void note_step(std::size_t prompt_tokens, Seconds time);
 
  private:
   Limits limits_;
-  double tokens_;  // beside running ones, not rounded
+  double tokens_;          // beside running ones, not rounded
+  std::size_t given_ = 0;  // by the last prompt_tokens
 };
 
 }  // namespace atelier::engine
