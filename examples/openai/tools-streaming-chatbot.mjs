@@ -33,9 +33,7 @@ async function answer(messages) {
   return { role: 'assistant', content: content || null, ...(calls.length ? { tool_calls: calls } : {}) };
 }
 
-const messages = [];
-for await (const line of readline.createInterface({ input: process.stdin })) {
-  if (line.trim() === '') break;
+async function turn(messages, line) {
   messages.push({ role: 'user', content: line });
   let message = await answer(messages);
   messages.push(message);
@@ -46,5 +44,17 @@ for await (const line of readline.createInterface({ input: process.stdin })) {
     }
     message = await answer(messages);
     messages.push(message);
+  }
+}
+
+const messages = [];
+for await (const line of readline.createInterface({ input: process.stdin })) {
+  if (line.trim() === '') break;
+  try {
+    await turn(messages, line);
+  } catch (error) {
+    if (error.code !== 'context_length_exceeded') throw error;
+    console.log('(That is more than the model can hold. The conversation begins anew.)');
+    messages.length = 0;
   }
 }
