@@ -160,14 +160,15 @@ std::vector<std::uint8_t> CellCache::save(std::span<const std::int32_t> tokens, 
   return state;
 }
 
-bool CellCache::restore(SequenceId id, std::span<const std::int32_t> tokens, std::size_t from,
+bool CellCache::restore(SequenceId id, std::span<const std::int32_t> tokens, std::size_t from, std::size_t count,
                         std::span<const std::uint8_t> state) {
   const std::size_t has = tree_.length(id);
-  ENGINE_INVARIANT(can_move_pieces() && from <= has && has < tokens.size() && free_cells() >= tokens.size() - from);
+  ENGINE_INVARIANT(can_move_pieces() && from <= has && has < tokens.size() && tokens.size() <= from + count &&
+                   free_cells() >= count);
   const std::size_t taken = llama_state_seq_set_data(context_, state.data(), state.size(), spare());
   const bool fits = taken == state.size() &&
                     llama_memory_seq_pos_min(memory_, spare()) == static_cast<llama_pos>(from) &&
-                    llama_memory_seq_pos_max(memory_, spare()) == static_cast<llama_pos>(tokens.size()) - 1;
+                    llama_memory_seq_pos_max(memory_, spare()) == static_cast<llama_pos>(from + count) - 1;
   if (fits) {
     llama_memory_seq_cp(memory_, spare(), id, static_cast<llama_pos>(has), static_cast<llama_pos>(tokens.size()));
     tree_.extend(id, tokens.subspan(has));
@@ -240,7 +241,7 @@ void CellCache::keep(SequenceId id) {
   const SequenceId place = free_kept_id();
   move(id, place);
   tree_.set_holder(place, PrefixTree::Holder::kKept);
-  kept_.push_back({place, origin});
+  kept_.push_back({place, origin, rows_});
 }
 
 std::vector<CellCache::Kept>::iterator CellCache::find_equal(SequenceId id) {
@@ -265,7 +266,7 @@ void CellCache::keep_copy(SequenceId id, bool opens) {
   tree_.open(place, PrefixTree::Holder::kKept);
   tree_.share(place, id, tree_.length(id));
   llama_memory_seq_cp(memory_, id, place, -1, -1);
-  kept_.push_back({place, origin});
+  kept_.push_back({place, origin, rows_});
   ++counters_.copies_kept;
 }
 
@@ -298,8 +299,8 @@ std::size_t CellCache::least_missed() const {
   std::size_t goes = 0;
   std::size_t least_lost = SIZE_MAX;
   for (std::size_t i = 0; i < kept_.size(); ++i) {
-    const auto [id, origin] = kept_[i];
-    if (origin == Origin::kOpeningCopy || tree_.continuations(id) != 1) continue;
+    const SequenceId id = kept_[i].id;
+    if (kept_[i].origin == Origin::kOpeningCopy || tree_.continuations(id) != 1) continue;
     if (std::ranges::find(passed, id) == passed.end()) continue;
     std::size_t before = 0;
     for (const SequenceId within : tree_.kept_within(id)) {
@@ -362,6 +363,29 @@ bool CellCache::make_room(std::size_t wanted) {
     place = 0;
   }
   return free_cells() >= wanted;
+}
+
+void CellCache::give_up_idle(std::size_t rows, std::size_t coming, const PutBeside& put_beside) {
+  for (std::size_t place = 0; place < kept_.size();) {
+    Kept& kept = kept_[place];
+    // What has no cells of its own costs nobody anything.
+    const std::size_t exclusive = kept.since + rows > rows_ + coming ? 0 : tree_.exclusive(kept.id);
+    if (exclusive == 0) {
+      ++place;
+      continue;
+    }
+    const Idle idle = put_beside(tree_.tokens(kept.id), tree_.length(kept.id) - exclusive);
+    if (idle == Idle::kStaysNow) return;
+    if (idle == Idle::kStays) {
+      kept.since = rows_ + coming;
+      continue;
+    }
+    counters_.evicted_cells += exclusive;
+    give_up(kept.id);
+    kept_.erase(kept_.begin() + static_cast<std::ptrdiff_t>(place));
+    // What it shared with another kept one may be that one's alone now.
+    place = 0;
+  }
 }
 
 }  // namespace atelier::engine

@@ -106,9 +106,10 @@ class CellCache {
   bool can_move_pieces() const;
   // The state of the tokens from `from` on to the end of `tokens`, whichever sequence has them; empty where none has.
   std::vector<std::uint8_t> save(std::span<const std::int32_t> tokens, std::size_t from);
-  // The running sequence, which ends between `from` and the end of `tokens`, gets the rest of them from such a state.
-  // The state's cells must be free. False, and nothing has changed, where the library does not take it.
-  bool restore(SequenceId id, std::span<const std::int32_t> tokens, std::size_t from,
+  // The running sequence, which ends between `from` and the end of `tokens`, gets the rest of them from such a state, which
+  // is of `count` tokens and may go on behind them. The state's cells must be free. False, and nothing has changed, where
+  // the library does not take it.
+  bool restore(SequenceId id, std::span<const std::int32_t> tokens, std::size_t from, std::size_t count,
                std::span<const std::uint8_t> state);
 
   // The sequence is over. The last running one gets its id.
@@ -126,6 +127,15 @@ class CellCache {
   // Gives up kept cells until `wanted` are free. False where all of them do not suffice.
   bool make_room(std::size_t wanted);
 
+  // So many more rows have been computed, by whomever. Each of them looked past all cells of others.
+  void note_rows(std::size_t rows) { rows_ += rows; }
+  // What is done with the end of a kept sequence, from `from` on, that has been idle: it can come back from elsewhere
+  // and goes, it may go in a later step, or it stays until as many rows have been computed again.
+  enum class Idle { kGoes, kStaysNow, kStays };
+  using PutBeside = std::function<Idle(std::span<const std::int32_t> tokens, std::size_t from)>;
+  // Asks this of the kept sequences that nobody has used for `rows` rows, the `coming` ones included.
+  void give_up_idle(std::size_t rows, std::size_t coming, const PutBeside& put_beside);
+
   std::size_t running() const { return running_; }
   std::size_t kept() const { return kept_.size(); }
   std::size_t used_cells() const { return tree_.cells(); }
@@ -141,6 +151,7 @@ class CellCache {
   struct Kept {
     SequenceId id;
     Origin origin;
+    std::uint64_t since = 0;  // rows that had been computed then
   };
 
   void keep(SequenceId id);
@@ -166,6 +177,7 @@ class CellCache {
   std::size_t running_ = 0;
   std::vector<Kept> kept_;                                  // first kept, or used last the longest time ago, first
   std::vector<std::optional<std::size_t>> shifted_behind_;  // by running id: the head that was not moved
+  std::uint64_t rows_ = 0;
   Counters counters_;
   BeforeGivingUp before_giving_up_;
 };

@@ -100,7 +100,8 @@ void KvBlockStore::flush() {
 
 // ---------------------------------------------------------------- memory
 
-KvBlockStore::Found KvBlockStore::find(const BlockKey& key, std::span<const std::int32_t> tokens) {
+KvBlockStore::Found KvBlockStore::find(const Name& name, std::span<const std::int32_t> tokens) {
+  const BlockKey& key = name.key;
   if (const auto it = memory_.find(key); it != memory_.end()) {
     if (!std::equal(tokens.begin(), tokens.end(), it->second.tokens.begin(), it->second.tokens.end())) return {};
     ages_.splice(ages_.end(), ages_, it->second.age);
@@ -115,44 +116,56 @@ KvBlockStore::Found KvBlockStore::find(const BlockKey& key, std::span<const std:
     remove(key);
     return {};
   }
-  keep_in_memory(key, tokens, state);
+  keep_in_memory(name, tokens, state);
   return {std::move(state), Tier::kDisk};
 }
 
-void KvBlockStore::put(const BlockKey& key, std::span<const std::int32_t> tokens, State state) {
+KvBlockStore::Beginning KvBlockStore::find_beginning(const BlockKey& before, std::span<const std::int32_t> tokens) {
+  Beginning found;
+  const auto [begin, end] = behind_.equal_range(before);
+  for (auto it = begin; it != end; ++it) {
+    const Entry& entry = memory_.at(it->second);
+    const auto differ = std::ranges::mismatch(entry.tokens, tokens).in1;
+    const auto common = static_cast<std::size_t>(differ - entry.tokens.begin());
+    if (common > found.common) found = {entry.state, entry.tokens.size(), common, it->second};
+  }
+  if (found.common > 0) ages_.splice(ages_.end(), ages_, memory_.at(found.key).age);
+  return found;
+}
+
+void KvBlockStore::put(const Name& name, std::span<const std::int32_t> tokens, State state, Keep keep) {
   auto shared = std::make_shared<const State>(std::move(state));
-  keep_in_memory(key, tokens, shared);
-  if (options_.folder.empty()) return;
+  keep_in_memory(name, tokens, shared);
+  if (options_.folder.empty() || keep == Keep::kInMemory) return;
   {
     const std::lock_guard lock(mutex_);
-    if (broken_ || on_disk_.contains(key) || job_bytes_ + shared->size() > kMostWaitingBytes) return;
+    if (broken_ || on_disk_.contains(name.key) || job_bytes_ + shared->size() > kMostWaitingBytes) return;
     job_bytes_ += shared->size();
-    jobs_.push_back({key, {tokens.begin(), tokens.end()}, std::move(shared)});
+    jobs_.push_back({name.key, {tokens.begin(), tokens.end()}, std::move(shared)});
   }
   changed_.notify_all();
 }
 
-void KvBlockStore::keep_in_memory(const BlockKey& key, std::span<const std::int32_t> tokens,
+void KvBlockStore::keep_in_memory(const Name& name, std::span<const std::int32_t> tokens,
                                   std::shared_ptr<const State> state) {
-  if (memory_.contains(key) || state->size() > options_.memory_bytes) return;
-  while (memory_bytes_ + state->size() > options_.memory_bytes) {
-    const auto oldest = memory_.find(ages_.front());
-    memory_bytes_ -= oldest->second.state->size();
-    memory_.erase(oldest);
-    ages_.pop_front();
-  }
+  if (memory_.contains(name.key) || state->size() > options_.memory_bytes) return;
+  while (memory_bytes_ + state->size() > options_.memory_bytes) forget_in_memory(memory_.find(ages_.front()));
   memory_bytes_ += state->size();
-  const auto age = ages_.insert(ages_.end(), key);
-  memory_.emplace(key, Entry{std::move(state), {tokens.begin(), tokens.end()}, age});
+  const auto age = ages_.insert(ages_.end(), name.key);
+  const auto behind = behind_.emplace(name.before, name.key);
+  memory_.emplace(name.key, Entry{std::move(state), {tokens.begin(), tokens.end()}, age, behind});
+}
+
+void KvBlockStore::forget_in_memory(Entries::iterator entry) {
+  memory_bytes_ -= entry->second.state->size();
+  ages_.erase(entry->second.age);
+  behind_.erase(entry->second.behind);
+  memory_.erase(entry);
 }
 
 void KvBlockStore::remove(const BlockKey& key) {
   ++refused_;
-  if (const auto it = memory_.find(key); it != memory_.end()) {
-    memory_bytes_ -= it->second.state->size();
-    ages_.erase(it->second.age);
-    memory_.erase(it);
-  }
+  if (const auto it = memory_.find(key); it != memory_.end()) forget_in_memory(it);
   if (options_.folder.empty()) return;
   {
     const std::lock_guard lock(mutex_);

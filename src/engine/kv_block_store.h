@@ -1,7 +1,7 @@
 // Blocks of KV cache beside the cells: in memory up to a number of bytes, and as files that outlive the engine.
 //
-// put() keeps a block in memory (the least recently used go when there are too many) and hands it to a thread that
-// writes it to disk. find() looks in memory, then on disk.
+// put() keeps a block in memory (the least recently used go when there are too many) and, where it is to outlive the
+// engine, hands it to a thread that writes it to disk. find() looks in memory, then on disk.
 //
 // Files lie in one folder for each model, FOLDER/KEY.kv, 0600 in folders of 0700. A file carries its key, its tokens,
 // the state and a hash over all of it; one that is not what its name says is removed and never used. The bytes of all
@@ -45,9 +45,20 @@ class KvBlockStore {
   };
   enum class Tier { kMemory, kDisk };
   using State = std::vector<std::uint8_t>;
+  // A block's key, and that of the one in front of it.
+  struct Name {
+    BlockKey key;
+    BlockKey before;
+  };
   struct Found {
     std::shared_ptr<const State> state;
     Tier tier = Tier::kMemory;
+  };
+  struct Beginning {
+    std::shared_ptr<const State> state;
+    std::size_t tokens = 0;  // that the state is of
+    std::size_t common = 0;  // of those, that are as asked; 0: nothing was found
+    BlockKey key{};
   };
   struct Counters {
     std::uint64_t memory_bytes = 0;
@@ -68,10 +79,15 @@ class KvBlockStore {
   static bool make_folder(const std::filesystem::path& folder);
 
   const BlockKey& root() const { return options_.root; }
+  std::uint64_t memory_limit() const { return options_.memory_bytes; }
   bool contains(const BlockKey& key) const;
   // The state of a block with these tokens; nothing where it is not there after all.
-  Found find(const BlockKey& key, std::span<const std::int32_t> tokens);
-  void put(const BlockKey& key, std::span<const std::int32_t> tokens, State state);
+  Found find(const Name& name, std::span<const std::int32_t> tokens);
+  // Of the blocks in memory behind the one with this key, that which has most in common with `tokens`, from its beginning
+  // on: a conversation may go on otherwise within a block.
+  Beginning find_beginning(const BlockKey& before, std::span<const std::int32_t> tokens);
+  enum class Keep { kInMemory, kOnDiskToo };
+  void put(const Name& name, std::span<const std::int32_t> tokens, State state, Keep keep = Keep::kOnDiskToo);
   // What find() gave was of no use: it is forgotten.
   void remove(const BlockKey& key);
 
@@ -84,6 +100,7 @@ class KvBlockStore {
     std::shared_ptr<const State> state;
     std::vector<std::int32_t> tokens;
     std::list<BlockKey>::iterator age;
+    std::unordered_multimap<BlockKey, BlockKey, BlockKeyHash>::iterator behind;
   };
   struct Job {
     BlockKey key;
@@ -91,7 +108,10 @@ class KvBlockStore {
     std::shared_ptr<const State> state;
   };
 
-  void keep_in_memory(const BlockKey& key, std::span<const std::int32_t> tokens, std::shared_ptr<const State> state);
+  using Entries = std::unordered_map<BlockKey, Entry, BlockKeyHash>;
+
+  void keep_in_memory(const Name& name, std::span<const std::int32_t> tokens, std::shared_ptr<const State> state);
+  void forget_in_memory(Entries::iterator entry);
   std::filesystem::path file_of(const BlockKey& key) const;
   std::shared_ptr<const State> read(const BlockKey& key, std::span<const std::int32_t> tokens);
   void write_jobs();
@@ -101,8 +121,9 @@ class KvBlockStore {
 
   Options options_;
   // Decode thread.
-  std::unordered_map<BlockKey, Entry, BlockKeyHash> memory_;
-  std::list<BlockKey> ages_;  // least recently used first
+  Entries memory_;
+  std::unordered_multimap<BlockKey, BlockKey, BlockKeyHash> behind_;  // of those in memory, by the one in front
+  std::list<BlockKey> ages_;                                          // least recently used first
   std::uint64_t memory_bytes_ = 0;
   std::uint64_t refused_ = 0;
 

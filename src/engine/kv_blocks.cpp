@@ -50,16 +50,19 @@ Result<std::vector<std::filesystem::path>> parts_of(const std::filesystem::path&
 
 }  // namespace
 
+BlockKey block_key(const BlockKey& before, std::span<const std::int32_t> tokens) {
+  Sha256 hash;
+  hash.add(std::as_bytes(std::span(before)));
+  hash.add(std::as_bytes(tokens));
+  return hash.finish();
+}
+
 std::vector<BlockKey> block_keys(const BlockKey& root, std::span<const std::int32_t> tokens) {
   std::vector<BlockKey> keys;
   keys.reserve(tokens.size() / kBlockTokens);
-  Sha256 hash;
   const BlockKey* before = &root;
-  for (std::size_t end = kBlockTokens; end <= tokens.size(); end += kBlockTokens) {
-    hash.add(std::as_bytes(std::span(*before)));
-    hash.add(std::as_bytes(tokens.subspan(end - kBlockTokens, kBlockTokens)));
-    before = &keys.emplace_back(hash.finish());
-  }
+  for (std::size_t end = kBlockTokens; end <= tokens.size(); end += kBlockTokens)
+    before = &keys.emplace_back(block_key(*before, tokens.subspan(end - kBlockTokens, kBlockTokens)));
   return keys;
 }
 

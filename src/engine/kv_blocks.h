@@ -37,6 +37,10 @@ struct BlockKeyHash {
   }
 };
 
+// Of one block, or of what begins one (the end of a sequence), behind the block with key `before`; behind the root for the
+// first.
+BlockKey block_key(const BlockKey& before, std::span<const std::int32_t> tokens);
+
 // Of every whole block of `tokens`, in order.
 std::vector<BlockKey> block_keys(const BlockKey& root, std::span<const std::int32_t> tokens);
 

@@ -291,6 +291,7 @@ void Scheduler::step() {
     return;
   }
   for (const Slice& slice : slices) announce(*slice.prediction);
+  put_idle_beside(slices);
   fill_batch(slices);
   const Clock::time_point begun = seams_.now();
   const std::int32_t result = seams_.decode(model_.context(), *batch_);
@@ -318,6 +319,7 @@ void Scheduler::note_step(const std::vector<Slice>& slices, Clock::duration time
   step_seconds_.observe(std::chrono::duration<double>(time).count());
   step_tokens_.observe(static_cast<double>(rows));
   pacer_.note_step(prompt_tokens, time);
+  cells_.note_rows(rows);
   if (prompt_tokens == 0 && !cells_move_) costs_.note(rows, time);
   cells_move_ = false;
 }

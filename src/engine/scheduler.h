@@ -129,6 +129,7 @@ class Scheduler {
   void add_drafts(std::vector<Slice>& slices);
   void ask_draft_models(const std::vector<Slice>& slices, std::vector<Draft>& drafts);
   void make_room(std::vector<Slice>& slices);
+  void put_idle_beside(const std::vector<Slice>& slices);
   Prediction* first_to_preempt() const;
   void preempt(Prediction& prediction, CellCache::Leave leave = CellCache::Leave::kForReuse);
 

@@ -23,6 +23,11 @@ constexpr std::size_t kWorthWaiting = 32;
 constexpr std::chrono::milliseconds kRestoreBesideRunning{20};
 constexpr std::chrono::milliseconds kRestoreAlone{200};
 
+// On processors every row that is computed looks past all cells that are not its own, which takes 0.5 to 4 µs for each with
+// a model of 1B parameters (docs/benchmarks.md). So cells that nobody has used for so many rows leave for the store: it
+// costs as much to bring them back.
+constexpr std::size_t kIdleRows = 256;
+
 }  // namespace
 
 // ---------------------------------------------------------------- prompts
@@ -69,7 +74,9 @@ std::vector<Prediction*> Scheduler::pending_prompts(Clock::time_point restore_un
     }
     // Behind a sliding window what is waited for would be gone at the end: it is followed step by step.
     if (prediction.awaited == 0 || cells_.window() > 0) adopt(prediction);
-    if (prediction.awaited == 0 && restore(prediction, restore_until)) prompts.push_back(&prediction);
+    // One that was preempted may have found all that it had: it is past its prompt then.
+    if (prediction.awaited == 0 && restore(prediction, restore_until) && !prediction.is_decoding())
+      prompts.push_back(&prediction);
   }
   return prompts;
 }
@@ -221,6 +228,16 @@ void Scheduler::make_room(std::vector<Slice>& slices) {
     std::erase_if(slices, [&](const Slice& slice) { return slice.prediction == victim; });
     preempt(*victim);
   }
+}
+
+// What is left of a prompt will certainly be computed; of an answer nobody knows.
+void Scheduler::put_idle_beside(const std::vector<Slice>& slices) {
+  if (!model_.runs_on_cpu()) return;
+  std::size_t coming = 0;
+  for (const Slice& slice : slices) coming += slice.prediction->is_decoding() ? 1 : slice.prediction->pending();
+  cells_.give_up_idle(kIdleRows, coming, [this](std::span<const std::int32_t> tokens, std::size_t from) {
+    return blocks_.put_beside(tokens, from);
+  });
 }
 
 void Scheduler::preempt(Prediction& prediction, CellCache::Leave leave) {

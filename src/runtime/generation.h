@@ -167,6 +167,8 @@ struct EngineStatistics {
   std::uint64_t kv_memory_bytes = 0;
   std::uint64_t kv_disk_blocks = 0;
   std::uint64_t preemptions = 0;
+  std::uint64_t context_shifts = 0;           // a full context lost its older half
+  std::uint64_t context_shifts_computed = 0;  // of those, what stayed had to be computed again
   std::uint64_t checkpoints_kept = 0;
   std::uint64_t checkpoints_used = 0;
   metrics::HistogramCounts step_seconds;

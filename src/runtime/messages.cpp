@@ -324,6 +324,8 @@ EngineStatistics from_wire(const wire::InfoResult& info) {
   statistics.kv_memory_bytes = info.kv_memory_bytes();
   statistics.kv_disk_blocks = info.kv_disk_blocks();
   statistics.preemptions = info.preemptions();
+  statistics.context_shifts = info.context_shifts();
+  statistics.context_shifts_computed = info.context_shifts_computed();
   statistics.checkpoints_kept = info.checkpoints_kept();
   statistics.checkpoints_used = info.checkpoints_used();
   statistics.step_seconds = from_wire(info.step_seconds());

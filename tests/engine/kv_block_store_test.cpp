@@ -77,10 +77,10 @@ class Store : public testing::Test {
     for (std::size_t i = 0; i < bytes; ++i) state[i] = static_cast<std::uint8_t>(static_cast<std::size_t>(n) * 7 + i);
     return state;
   }
-  void put(int n, std::size_t bytes = 1000) { store_->put(key_of(n), tokens_of(n), state_of(n, bytes)); }
+  void put(int n, std::size_t bytes = 1000) { store_->put({key_of(n), {}}, tokens_of(n), state_of(n, bytes)); }
   // Where it was found; nothing where it was not, and a failure where it is not what was put.
   std::optional<Tier> find(int n, std::size_t bytes = 1000) {
-    const auto found = store_->find(key_of(n), tokens_of(n));
+    const auto found = store_->find({key_of(n), {}}, tokens_of(n));
     EXPECT_EQ(store_->contains(key_of(n)), found.state != nullptr);
     if (found.state == nullptr) return std::nullopt;
     EXPECT_EQ(*found.state, state_of(n, bytes));
@@ -172,7 +172,32 @@ TEST_F(Store, ATokenThatDiffersIsFoundOut) {
   open(1 << 20, 1 << 20);
   put(1);
   store_->flush();
-  EXPECT_EQ(store_->find(key_of(1), tokens_of(2)).state, nullptr);
+  EXPECT_EQ(store_->find({key_of(1), {}}, tokens_of(2)).state, nullptr);
+}
+
+TEST_F(Store, TheBlockWithMostInCommonIsFoundByWhatIsInFrontOfIt) {
+  open(3000, 0);
+  const BlockKey before = key_of(50);
+  const auto put_behind = [&](const Tokens& tokens) {
+    store_->put({block_key(before, tokens), before}, tokens, state_of(tokens[0], 1000), KvBlockStore::Keep::kInMemory);
+  };
+  put_behind({1, 2, 3, 4, 5});
+  put_behind({1, 2, 9});
+  put_behind({7, 7});
+  const auto found = store_->find_beginning(before, Tokens{1, 2, 3, 8, 8, 8});
+  EXPECT_EQ(found.common, 3U);
+  EXPECT_EQ(found.tokens, 5U);
+  EXPECT_EQ(found.key, block_key(before, Tokens{1, 2, 3, 4, 5}));
+  EXPECT_EQ(store_->find_beginning(before, Tokens{1, 2, 9, 9}).common, 3U);
+  EXPECT_EQ(store_->find_beginning(before, Tokens{5}).common, 0U);
+  EXPECT_EQ(store_->find_beginning(before, Tokens{5}).state, nullptr);
+  EXPECT_EQ(store_->find_beginning(key_of(51), Tokens{1, 2, 3}).common, 0U);
+  // The one that was used longest ago goes, and is not found any more.
+  put(0);
+  EXPECT_EQ(store_->find_beginning(before, Tokens{7, 7}).common, 0U);
+  EXPECT_EQ(store_->find_beginning(before, Tokens{1, 2, 3}).common, 3U);
+  store_->remove(found.key);
+  EXPECT_EQ(store_->find_beginning(before, Tokens{1, 2, 3}).common, 2U);
 }
 
 TEST_F(Store, AllFilesTogetherStayWithinTheBoundAndTheLeastRecentlyUsedGo) {

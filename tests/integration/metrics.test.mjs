@@ -152,10 +152,27 @@ describe('with it', () => {
     // Of every answer the last token is chosen and not computed.
     assert.ok(value(one, 'atelier_engine_step_tokens_sum', of) >= first.usage.total_tokens - 1);
     assert.equal(value(two, 'atelier_engine_preemptions_total', of), 0);
+    assert.equal(value(two, 'atelier_engine_context_shifts_total', { ...of, cells: 'moved' }), 0);
     assert.equal(value(two, 'atelier_engine_checkpoints_kept_total', of), 0); // this model can be cut anywhere
     const ends = two.get('atelier_predictions_total').samples;
     assert.equal(ends.reduce((sum, sample) => sum + sample.value, 0), 2);
     assert.ok(ends.every(({ labels }) => labels.model === model && ['end_token', 'max_tokens'].includes(labels.reason)));
+  });
+
+  test('a context that loses its older half is counted, by what became of the rest', async () => {
+    const load = await server.post('/api/v1/models/load', { model: 'successor-line', context_length: 256, parallel: 1 });
+    assert.equal(load.status, 200, await load.text());
+    const response = await server.post('/v1/completions', {
+      model: 'successor-line', prompt: 'one two', max_tokens: 700, temperature: 0, context_overflow_policy: 'rollingWindow' });
+    const { stats, usage } = await response.json();
+    assert.equal(usage.completion_tokens, 700);
+    assert.ok(stats.dropped_tokens > 256);
+    const shifts = (await scrape(server)).get('atelier_engine_context_shifts_total').samples
+      .filter(({ labels }) => labels.model === 'successor-line');
+    assert.deepEqual(shifts.map(({ labels }) => labels.cells), ['moved', 'computed']);
+    const count = shifts[0].value + shifts[1].value;
+    // Each makes room for half a context, or a little more or less.
+    assert.ok(count >= 2 && count <= 8, `${count}`);
   });
 
   test('guesses are counted by what came of them', async () => {

@@ -95,6 +95,11 @@ void write_work(EngineText& engines) {
   engines.each("atelier_engine_preemptions_total", Type::kCounter,
                "Predictions that gave their cells to others and went on later.",
                [](const S& s) { return s.preemptions; });
+  engines.parts(
+      "atelier_engine_context_shifts_total", Type::kCounter,
+      "Times that a full context lost its older half, by what became of the cells that stayed.", "cells",
+      {{"moved", [](const S& s) { return s.context_shifts - std::min(s.context_shifts, s.context_shifts_computed); }},
+       {"computed", [](const S& s) { return s.context_shifts_computed; }}});
   engines.each("atelier_engine_predicted_tokens_total", Type::kCounter, "Tokens that were sampled.",
                [](const S& s) { return s.predicted_tokens; });
   engines.parts(
