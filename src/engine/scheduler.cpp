@@ -318,7 +318,10 @@ void Scheduler::note_step(const std::vector<Slice>& slices, Clock::duration time
   }
   step_seconds_.observe(std::chrono::duration<double>(time).count());
   step_tokens_.observe(static_cast<double>(rows));
-  pacer_.note_step(prompt_tokens, time);
+  // Who waits for a step of prompts alone waits for one of his own after it.
+  const bool is_waited_for = prompt_tokens == rows && beside_running();
+  pacer_.note_step(prompt_tokens, is_waited_for ? time + last_decoding_ : time);
+  if (prompt_tokens == 0) last_decoding_ = time;
   cells_.note_rows(rows);
   if (prompt_tokens == 0 && !cells_move_) costs_.note(rows, time);
   cells_move_ = false;

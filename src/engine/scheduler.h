@@ -2,7 +2,8 @@
 //
 // A step is one llama_decode: first the next token of every prediction that is past its prompt, then slices of
 // prompts that are still to be computed, as many tokens as keep the running ones moving (step_pacer.h), shared between
-// the prompt that came first and the shortest. All sequences share one cache of cells (cell_cache.h).
+// the prompt that came first and the shortest. All sequences share one cache of cells (cell_cache.h). Where running ones have
+// many, prompts get steps of their own, in turn with theirs.
 //
 // Prefixes. A prompt begins from the longest beginning of it that is in cells, whoever computed it, running or
 // ended. Where a prompt ahead of it in line is still computing a part that both begin with, it waits for that part
@@ -125,6 +126,8 @@ class Scheduler {
   std::vector<Slice> plan_step();
   std::vector<Prediction*> pending_prompts(Clock::time_point restore_until);
   std::vector<std::size_t> share_out(const std::vector<Prediction*>& prompts, std::size_t budget) const;
+  bool looks_far(const std::vector<Slice>& decoding, const Prediction& prompt) const;
+  std::vector<Slice> plan_apart(std::vector<Slice> decoding, const std::vector<Prediction*>& prompts);
   void take_turns(std::vector<Slice>& slices);
   void add_drafts(std::vector<Slice>& slices);
   void ask_draft_models(const std::vector<Slice>& slices, std::vector<Draft>& drafts);
@@ -181,7 +184,11 @@ class Scheduler {
   std::uint64_t draft_tokens_accepted_ = 0;
   std::uint64_t shifts_ = 0;
   std::uint64_t shifts_computed_ = 0;
-  bool cells_move_ = false;  // in the next step, which is longer by that
+  // Where prompts and running sequences are computed apart: whose step the last one was.
+  bool prompts_turn_ = false;
+  bool shortest_turn_ = false;
+  Clock::duration last_decoding_{};  // what the last step without prompts took
+  bool cells_move_ = false;          // in the next step, which is longer by that
 };
 
 }  // namespace atelier::engine

@@ -28,6 +28,19 @@ constexpr std::chrono::milliseconds kRestoreAlone{200};
 // costs as much to bring them back.
 constexpr std::size_t kIdleRows = 256;
 
+// And the library takes 64 rows together: when one of them looks at a cell, all do, which for 64 rows takes 0.25 ms each.
+// So beside running sequences with so many cells a step of their own (0.1 to 0.2 s) is cheaper than rows among a prompt's.
+constexpr std::size_t kFarCells = 1024;
+
+// Of those that are as urgent as the first.
+std::size_t shortest_of(const std::vector<Prediction*>& prompts) {
+  std::size_t shortest = 0;
+  for (std::size_t i = 1; i < prompts.size() && prompts[i]->priority() == prompts[0]->priority(); ++i) {
+    if (prompts[i]->pending() < prompts[shortest]->pending()) shortest = i;
+  }
+  return shortest;
+}
+
 }  // namespace
 
 // ---------------------------------------------------------------- prompts
@@ -100,10 +113,7 @@ std::vector<std::size_t> Scheduler::share_out(const std::vector<Prediction*>& pr
     counts[i] += count;
     budget -= count;
   };
-  std::size_t shortest = 0;
-  for (std::size_t i = 1; i < prompts.size() && prompts[i]->priority() == prompts[0]->priority(); ++i) {
-    if (prompts[i]->pending() < prompts[shortest]->pending()) shortest = i;
-  }
+  const std::size_t shortest = shortest_of(prompts);
   if (shortest != 0) give(shortest, (budget + 1) / 2);
   for (std::size_t i = 0; i < prompts.size(); ++i) give(i, budget);
   return counts;
@@ -121,6 +131,7 @@ std::vector<Scheduler::Slice> Scheduler::plan_step() {
     add_drafts(slices);
     return slices;
   }
+  if (looks_far(slices, *prompts.front())) return plan_apart(std::move(slices), prompts);
   // The batch has room for a token of every sequence and more (ModelLoader::check_settings).
   const std::size_t decoding = slices.size();
   const std::size_t wanted = pacer_.prompt_tokens(decoding, prompts.front()->computed());
@@ -129,6 +140,28 @@ std::vector<Scheduler::Slice> Scheduler::plan_step() {
     if (counts[i] > 0) slices.push_back({prompts[i], counts[i]});
   }
   return slices;
+}
+
+// Whether the prompt's rows would look past so many cells of running sequences that those are better computed apart.
+bool Scheduler::looks_far(const std::vector<Slice>& decoding, const Prediction& prompt) const {
+  return model_.attends_in_tiles() && !decoding.empty() && cells_.held_cells() >= prompt.computed() + kFarCells;
+}
+
+// Running sequences and prompts in turn, and of prompts one at a time: the first in line and the shortest in turn.
+std::vector<Scheduler::Slice> Scheduler::plan_apart(std::vector<Slice> decoding,
+                                                    const std::vector<Prediction*>& prompts) {
+  prompts_turn_ = !prompts_turn_;
+  if (!prompts_turn_) {
+    // All of them: the next turn is a prompt's again.
+    add_drafts(decoding);
+    return decoding;
+  }
+  shortest_turn_ = !shortest_turn_;
+  Prediction* prompt = prompts[shortest_turn_ ? shortest_of(prompts) : 0];
+  // A turn of the running sequences is a part of everyone's wait: fewer turns, with whole tiles, are shorter in all.
+  const std::size_t wanted = pacer_.prompt_tokens_apart(cells_.held_cells());
+  const std::size_t count = share_out({prompt}, std::min<std::size_t>(wanted, model_.batch_size())).front();
+  return {{prompt, count}};
 }
 
 // Where fewer sequences in a step are cheaper for each, those go on that have waited longest.

@@ -24,7 +24,10 @@ StepPacer::StepPacer(const Limits& limits)
     : limits_(limits), tokens_(static_cast<double>(std::min(limits.first, limits.most))) {}
 
 std::size_t StepPacer::prompt_tokens(std::size_t running, std::size_t depth) {
-  if (running == 0) return given_ = std::min(limits_.alone, limits_.most);
+  return running == 0 ? given_ = std::min(limits_.alone, limits_.most) : paced(running, depth);
+}
+
+std::size_t StepPacer::paced(std::size_t running, std::size_t depth) {
   if (limits_.target.count() <= 0) return given_ = limits_.most;
   const std::size_t rows = running + static_cast<std::size_t>(tokens_);
   const std::size_t tile = rows >= kTile || depth >= kDeep ? kTile : kSmallTile;

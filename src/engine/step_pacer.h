@@ -34,11 +34,15 @@ class StepPacer {
   // `running` is the number of sequences that have a row of the same step, `depth` that of the tokens before the slice
   // in the prompt that is first in line.
   std::size_t prompt_tokens(std::size_t running, std::size_t depth);
+  // The same where running ones wait for the step and have no rows of it; they have so many cells.
+  std::size_t prompt_tokens_apart(std::size_t cells) { return paced(0, cells); }
 
-  // A step that computed `prompt_tokens` (0: none) took `time`.
+  // A step that computed `prompt_tokens` (0: none) took `time`; with those of running ones that are computed apart, if so.
   void note_step(std::size_t prompt_tokens, Seconds time);
 
  private:
+  std::size_t paced(std::size_t running, std::size_t depth);
+
   Limits limits_;
   double tokens_;          // beside running ones, not rounded
   std::size_t given_ = 0;  // by the last prompt_tokens

@@ -152,6 +152,43 @@ TEST_F(Paced, ARunningStreamKeepsItsPaceWhileALongPromptIsComputed) {
   }
 }
 
+// In a batch each row looks past the cells of all others, so where those are many, prompts and streams take turns.
+TEST_F(Paced, StreamsWithManyCellsAndPromptsAreComputedApart) {
+  Scheduler::Seams seams = this->seams();
+  const auto decode = seams.decode;
+  std::vector<std::vector<std::int32_t>> batches;  // the sequence of each row
+  seams.decode = [&](llama_context* context, const llama_batch& batch) {
+    batches.emplace_back();
+    for (std::int32_t i = 0; i < batch.n_tokens; ++i) batches.back().push_back(batch.seq_id[i][0]);
+    return decode(context, batch);
+  };
+  for (const std::size_t length : {700U, 300U}) {
+    wire::LoadConfig without_guesses = config(300);
+    without_guesses.set_ngram_speculation(false);
+    without_guesses.set_flash_attention(wire::SWITCH_ON);
+    test::DirectScheduler engine(test::kTinyLlama, without_guesses, seams);
+    std::vector<std::uint64_t> asked{engine.submit(request(length, 200, 1)), engine.submit(request(length, 200, 2))};
+    while (engine.answer(asked[1]).pieces.size() < 5) engine.step();
+    asked.push_back(engine.submit(request(400, 3, 3)));
+    asked.push_back(engine.submit(request(60, 3, 4)));
+    batches.clear();
+    while (!engine.answer(asked[2]).ended() || !engine.answer(asked[3]).ended()) engine.step();
+    const auto has_streams = [](const auto& rows) { return std::ranges::find(rows, 0) != rows.end(); };
+    const auto has_prompts = [](const auto& rows) { return rows.size() > 4; };
+    const auto is_mixed = [&](const auto& rows) { return has_streams(rows) && has_prompts(rows); };
+    EXPECT_EQ(std::ranges::count_if(batches, is_mixed) > 0, length == 300) << batches.size();
+    for (std::size_t i = 1; i < batches.size(); ++i)
+      EXPECT_TRUE(has_streams(batches[i - 1]) || has_streams(batches[i]));
+    engine.run();
+    for (std::size_t i = 2; i < asked.size(); ++i) {
+      test::DirectScheduler alone(test::kTinyLlama, without_guesses);
+      const auto id = alone.submit(request(i == 2 ? 400 : 60, 3, static_cast<std::uint32_t>(i + 1)));
+      alone.run();
+      EXPECT_EQ(engine.answer(asked[i]).tokens(), alone.answer(id).tokens()) << i;
+    }
+  }
+}
+
 TEST_F(Paced, AShortPromptDoesNotWaitBehindALongOne) {
   test::DirectScheduler engine(test::kTinyLlama, config(750), seams());
   const auto document = engine.submit(request(1900, 1, 3));
