@@ -436,7 +436,7 @@ class Differential {
       if (subject_.keeps_states && random() % 2 == 0) with_cache.set_kv_memory_bytes(0);
       // Idle cells leave for memory, where there is any: all of them, or as many as fit.
       KvBlockStore::Options beside;
-      beside.memory_bytes = std::vector<std::uint64_t>{0, 300'000, std::uint64_t{1} << 30}[random() % 3];
+      beside.memory_bytes = std::vector<std::uint64_t>{0, 3'000'000, 1'000'000'000, 1'000'000'000}[random() % 4];
       engine_ = std::make_unique<DirectScheduler>(subject_.path, with_cache, Scheduler::Seams{}, beside);
     }
     std::vector<std::pair<std::uint64_t, wire::Generate>> requests;
@@ -618,7 +618,7 @@ void try_mixes(const Subject& subject, int mixes) {
   EXPECT_GT(differential.reused_, differential.computed_ / 100);
   EXPECT_GT(differential.evicted_, 0U);
   // Only plain attention can be taken apart.
-  EXPECT_EQ(differential.from_memory_ > differential.reused_ / 50, subject.shifts);
+  EXPECT_EQ(differential.from_memory_ > 0, subject.shifts);
   EXPECT_GT(differential.cancelled_, 0);
   EXPECT_GT(differential.shifts_, static_cast<std::uint64_t>(mixes) / 8);
   if (subject.shifts)
@@ -629,14 +629,15 @@ void try_mixes(const Subject& subject, int mixes) {
   // Each of these was held against its equal.
   EXPECT_LE(differential.different_, 1 + differential.compared_ / subject.different_one_in);
   std::printf(
-      "%d mixes, %d requests (%d cancelled, %d different), %llu steps, %llu prompt tokens computed, %llu reused, %llu of "
-      "them from memory, %llu cells evicted, %llu shifts, %llu of them computed, %llu checkpoints kept, %llu used, largest difference of "
+      "%d mixes, %d requests (%d cancelled, %d different), %llu steps, %llu prompt tokens computed, %llu reused, %llu "
+      "of "
+      "them from memory, %llu cells evicted, %llu shifts, %llu of them computed, %llu checkpoints kept, %llu used, "
+      "largest difference of "
       "a log probability %g\n",
       differential.mixes_, differential.compared_, differential.cancelled_, differential.different_,
       static_cast<unsigned long long>(differential.steps_), static_cast<unsigned long long>(differential.computed_),
-      static_cast<unsigned long long>(differential.reused_),
-      static_cast<unsigned long long>(differential.from_memory_), static_cast<unsigned long long>(differential.evicted_),
-      static_cast<unsigned long long>(differential.shifts_),
+      static_cast<unsigned long long>(differential.reused_), static_cast<unsigned long long>(differential.from_memory_),
+      static_cast<unsigned long long>(differential.evicted_), static_cast<unsigned long long>(differential.shifts_),
       static_cast<unsigned long long>(differential.shifts_computed_),
       static_cast<unsigned long long>(differential.checkpoints_kept_),
       static_cast<unsigned long long>(differential.checkpoints_used_),

@@ -160,19 +160,21 @@ describe('with it', () => {
   });
 
   test('a context that loses its older half is counted, by what became of the rest', async () => {
-    const load = await server.post('/api/v1/models/load', { model: 'successor-line', context_length: 256, parallel: 1 });
+    const load = await server.post('/api/v1/models/load', { model, identifier: 'small', context_length: 256, parallel: 1 });
     assert.equal(load.status, 200, await load.text());
-    const response = await server.post('/v1/completions', {
-      model: 'successor-line', prompt: 'one two', max_tokens: 700, temperature: 0, context_overflow_policy: 'rollingWindow' });
-    const { stats, usage } = await response.json();
-    assert.equal(usage.completion_tokens, 700);
-    assert.ok(stats.dropped_tokens > 256);
+    // One word over and over, so that the model does not end by itself.
+    const response = await chat(server, 'hello', { model: 'small', max_tokens: 700, logit_bias: { 400: 100 }, context_overflow_policy: 'rollingWindow' });
+    const body = await response.json();
+    assert.equal(response.status, 200, JSON.stringify(body));
+    assert.equal(body.usage.completion_tokens, 700);
+    assert.ok(body.stats.dropped_tokens > 256);
     const shifts = (await scrape(server)).get('atelier_engine_context_shifts_total').samples
-      .filter(({ labels }) => labels.model === 'successor-line');
+      .filter(({ labels }) => labels.instance === 'small');
     assert.deepEqual(shifts.map(({ labels }) => labels.cells), ['moved', 'computed']);
     const count = shifts[0].value + shifts[1].value;
     // Each makes room for half a context, or a little more or less.
     assert.ok(count >= 2 && count <= 8, `${count}`);
+    await server.post('/api/v1/models/unload', { instance_id: 'small' });
   });
 
   test('guesses are counted by what came of them', async () => {
