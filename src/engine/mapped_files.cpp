@@ -56,6 +56,7 @@ std::size_t give_up_mapped_pages(const std::vector<std::filesystem::path>& files
     at_start = std::string_view(line).ends_with('\n');
     if (!is_entry || !wanted.contains({makedev(major, minor), static_cast<ino_t>(inode)})) continue;
     // What is mapped privately and was written to would be lost; a read-only mapping was not.
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel writes addresses as numbers.
     if (madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED) == 0) bytes += end - begin;
   }
   return bytes;
