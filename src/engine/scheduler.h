@@ -125,7 +125,9 @@ class Scheduler {
 
   std::vector<Slice> plan_step();
   std::vector<Prediction*> pending_prompts(Clock::time_point restore_until);
-  std::vector<std::size_t> share_out(const std::vector<Prediction*>& prompts, std::size_t budget) const;
+  std::vector<std::size_t> share_out(const std::vector<Prediction*>& prompts, std::size_t budget,
+                                     std::size_t room) const;
+  bool ends_slowly(const Prediction& prompt, std::size_t left) const;
   bool looks_far(const std::vector<Slice>& decoding, const Prediction& prompt) const;
   std::vector<Slice> plan_apart(std::vector<Slice> decoding, const std::vector<Prediction*>& prompts);
   void take_turns(std::vector<Slice>& slices);

@@ -32,6 +32,12 @@ constexpr std::size_t kIdleRows = 256;
 // So beside running sequences with so many cells a step of their own (0.1 to 0.2 s) is cheaper than rows among a prompt's.
 constexpr std::size_t kFarCells = 1024;
 
+// Fewer than 64 rows it takes one by one, which costs each of them some four times as much: 38 rows behind 1,500 tokens took
+// 1.9 s where 64 took 1.0.
+constexpr std::size_t kTileRows = 64;
+constexpr std::size_t kLeastSlowEnd = 20;
+constexpr std::size_t kDeepEnd = 512;
+
 // Of those that are as urgent as the first.
 std::size_t shortest_of(const std::vector<Prediction*>& prompts) {
   std::size_t shortest = 0;
@@ -94,15 +100,24 @@ std::vector<Prediction*> Scheduler::pending_prompts(Clock::time_point restore_un
   return prompts;
 }
 
+// Whether so few rows of a deep prompt would be left that attention goes through them one by one.
+bool Scheduler::ends_slowly(const Prediction& prompt, std::size_t left) const {
+  return model_.attends_in_tiles() && left >= kLeastSlowEnd && left < kTileRows && prompt.computed() >= kDeepEnd;
+}
+
 // Half of a step's prompt tokens are for the shortest prompt of those that are as urgent as the first in line, so that
 // a short question does not wait behind a long document; the first in line has the other half, so that it is never
-// held up by more than as much again.
-std::vector<std::size_t> Scheduler::share_out(const std::vector<Prediction*>& prompts, std::size_t budget) const {
+// held up by more than as much again. `room` is the most rows that the batch has for them: the end of a deep prompt goes with
+// what is before it, where it would take longer by itself.
+std::vector<std::size_t> Scheduler::share_out(const std::vector<Prediction*>& prompts, std::size_t budget,
+                                              std::size_t room) const {
   std::vector<std::size_t> counts(prompts.size(), 0);
   if (prompts.empty()) return counts;
   std::size_t output_rows = model_.max_outputs() - model_.max_sequences();
   const auto give = [&](std::size_t i, std::size_t most) {
-    std::size_t count = std::min({prompts[i]->pending() - counts[i], budget, most});
+    const std::size_t left = prompts[i]->pending() - counts[i];
+    std::size_t count = std::min({left, budget, most});
+    if (count > 0 && ends_slowly(*prompts[i], left - count) && room >= left) count = left;
     // A slice ends where a copy is to be kept.
     const std::size_t place = prompts[i]->checkpoints.next(prompts[i]->computed());
     if (place > 0) count = std::min(count, place - prompts[i]->computed() - counts[i]);
@@ -111,7 +126,8 @@ std::vector<std::size_t> Scheduler::share_out(const std::vector<Prediction*>& pr
       output_rows -= count;
     }
     counts[i] += count;
-    budget -= count;
+    budget -= std::min(count, budget);
+    room -= count;
   };
   const std::size_t shortest = shortest_of(prompts);
   if (shortest != 0) give(shortest, (budget + 1) / 2);
@@ -135,7 +151,8 @@ std::vector<Scheduler::Slice> Scheduler::plan_step() {
   // The batch has room for a token of every sequence and more (ModelLoader::check_settings).
   const std::size_t decoding = slices.size();
   const std::size_t wanted = pacer_.prompt_tokens(decoding, prompts.front()->computed());
-  const std::vector<std::size_t> counts = share_out(prompts, std::min(wanted, model_.batch_size() - decoding));
+  const std::vector<std::size_t> counts =
+      share_out(prompts, std::min(wanted, model_.batch_size() - decoding), model_.batch_size() - decoding);
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     if (counts[i] > 0) slices.push_back({prompts[i], counts[i]});
   }
@@ -160,7 +177,8 @@ std::vector<Scheduler::Slice> Scheduler::plan_apart(std::vector<Slice> decoding,
   Prediction* prompt = prompts[shortest_turn_ ? shortest_of(prompts) : 0];
   // A turn of the running sequences is a part of everyone's wait: fewer turns, with whole tiles, are shorter in all.
   const std::size_t wanted = pacer_.prompt_tokens_apart(cells_.held_cells());
-  const std::size_t count = share_out({prompt}, std::min<std::size_t>(wanted, model_.batch_size())).front();
+  const std::size_t count =
+      share_out({prompt}, std::min<std::size_t>(wanted, model_.batch_size()), model_.batch_size()).front();
   return {{prompt, count}};
 }
 

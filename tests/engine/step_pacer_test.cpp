@@ -189,6 +189,29 @@ TEST_F(Paced, StreamsWithManyCellsAndPromptsAreComputedApart) {
   }
 }
 
+// Attention goes row by row where there are fewer than 64.
+TEST_F(Paced, TheEndOfADeepPromptGoesWithWhatIsBeforeIt) {
+  for (const std::size_t length : {1 + 3 * 256 + 40U, 1 + 3 * 256 + 10U, 256 + 40U}) {
+    std::vector<std::int32_t> rows;
+    Scheduler::Seams seams = this->seams();
+    const auto decode = seams.decode;
+    seams.decode = [&](llama_context* context, const llama_batch& batch) {
+      rows.push_back(batch.n_tokens);
+      return decode(context, batch);
+    };
+    wire::LoadConfig tiled = config(300);
+    tiled.set_flash_attention(wire::SWITCH_ON);
+    test::DirectScheduler engine(test::kTinyLlama, tiled, seams);
+    const auto id = engine.submit(request(length, 1, 1));
+    engine.run_until_ended(id);
+    const auto all = static_cast<std::int32_t>(length);
+    const std::vector<std::int32_t> expected = length == 256 + 40U           ? std::vector{256, 40}
+                                               : length == 1 + 3 * 256 + 10U ? std::vector{256, 256, 256, 11}
+                                                                             : std::vector{256, 256, all - 512};
+    EXPECT_EQ(rows, expected) << length;
+  }
+}
+
 TEST_F(Paced, AShortPromptDoesNotWaitBehindALongOne) {
   test::DirectScheduler engine(test::kTinyLlama, config(750), seams());
   const auto document = engine.submit(request(1900, 1, 3));
