@@ -83,7 +83,7 @@ class Model {
   std::uint32_t max_outputs() const { return max_outputs_; }
   // Whether the layers run on the processor, where a long batch keeps everyone waiting.
   bool runs_on_cpu() const { return runs_on_cpu_; }
-  // Whether attention takes 64 rows together and leaves out cells that none of them looks at.
+  // Whether attention takes 64 rows together and leaves out cells that none of them looks at: flash attention on processors.
   bool attends_in_tiles() const { return attends_in_tiles_; }
   // The longest pause that prompts should cause between tokens of running predictions; 0: no such aim.
   std::chrono::milliseconds token_gap() const { return token_gap_; }

@@ -281,7 +281,8 @@ Result<void> ModelLoader::load_weights() {
   const auto wished = config_.has_gpu_layers() ? config_.gpu_layers() : -1;
   config_.set_gpu_layers(!has_gpu_ ? 0 : wished < 0 ? layers : std::min(wished, layers));
   out_->runs_on_cpu_ = config_.gpu_layers() < layers;
-  out_->attends_in_tiles_ = out_->runs_on_cpu_ && config_.flash_attention() != wire::SWITCH_OFF;
+  out_->attends_in_tiles_ = out_->runs_on_cpu_ && config_.flash_attention() != wire::SWITCH_OFF &&
+                            !llama_model_is_recurrent(out_->model_.get());
   weight_bytes_ = lines.weights();
   return {};
 }

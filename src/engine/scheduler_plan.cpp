@@ -23,9 +23,9 @@ constexpr std::size_t kWorthWaiting = 32;
 constexpr std::chrono::milliseconds kRestoreBesideRunning{20};
 constexpr std::chrono::milliseconds kRestoreAlone{200};
 
-// On processors every row that is computed looks past all cells that are not its own, which takes 0.5 to 4 µs for each with
-// a model of 1B parameters (docs/benchmarks.md). So cells that nobody has used for so many rows leave for the store: it
-// costs as much to bring them back.
+// On processors every row that is computed looks past all cells that are not its own (docs/benchmarks.md), so cells that
+// nobody has used for so many rows leave for the store. A guess between that cost and the one of bringing them back, which
+// has not been measured by itself.
 constexpr std::size_t kIdleRows = 256;
 
 // And the library takes 64 rows together: when one of them looks at a cell, all do, which for 64 rows takes 0.25 ms each.
@@ -34,7 +34,6 @@ constexpr std::size_t kFarCells = 1024;
 
 // Fewer than 64 rows it takes one by one, which costs each of them some four times as much: 38 rows behind 1,500 tokens took
 // 1.9 s where 64 took 1.0.
-constexpr std::size_t kTileRows = 64;
 constexpr std::size_t kLeastSlowEnd = 20;
 constexpr std::size_t kDeepEnd = 512;
 
@@ -102,7 +101,7 @@ std::vector<Prediction*> Scheduler::pending_prompts(Clock::time_point restore_un
 
 // Whether so few rows of a deep prompt would be left that attention goes through them one by one.
 bool Scheduler::ends_slowly(const Prediction& prompt, std::size_t left) const {
-  return model_.attends_in_tiles() && left >= kLeastSlowEnd && left < kTileRows && prompt.computed() >= kDeepEnd;
+  return model_.attends_in_tiles() && left >= kLeastSlowEnd && left < StepPacer::kTile && prompt.computed() >= kDeepEnd;
 }
 
 // Half of a step's prompt tokens are for the shortest prompt of those that are as urgent as the first in line, so that

@@ -6,10 +6,8 @@ namespace atelier::engine {
 
 namespace {
 
-// Rows that the library computes together: in attention on a processor (flash attention takes 64 queries at once, and
-// goes row by row where there are fewer), and in products of matrices. Measured at depth 1,500, one row of a running
-// sequence beside: 64 tokens of a prompt take 1.2 s, 63 take 0.75.
-constexpr std::size_t kTile = 64;
+// What products of matrices are computed in. (Of whole tiles, measured at depth 1,500 with one row of a running sequence
+// beside: 64 tokens of a prompt take 1.2 s, 63 take 0.75.)
 constexpr std::size_t kSmallTile = 16;
 // Behind a deep prompt a short slice costs nearly as much as one of 64 (measured at depth 3,000: 16 tokens in a step
 // give 51 tokens a second, 64 give 112), so shorter ones would hold everyone up longer in all.

@@ -21,6 +21,9 @@ namespace atelier::engine {
 class StepPacer {
  public:
   using Seconds = std::chrono::duration<double>;
+  // Rows that the library computes together on a processor: flash attention takes 64 queries at once, and goes row by row
+  // where there are fewer.
+  static constexpr std::size_t kTile = 64;
 
   struct Limits {
     std::size_t alone = 256;  // tokens of a step with nobody beside

@@ -630,11 +630,9 @@ void try_mixes(const Subject& subject, int mixes) {
   // Each of these was held against its equal.
   EXPECT_LE(differential.different_, 1 + differential.compared_ / subject.different_one_in);
   std::printf(
-      "%d mixes, %d requests (%d cancelled, %d different), %llu steps, %llu prompt tokens computed, %llu reused, %llu "
-      "of "
-      "them from memory, %llu cells evicted, %llu shifts, %llu of them computed, %llu checkpoints kept, %llu used, "
-      "largest difference of "
-      "a log probability %g\n",
+      "%d mixes, %d requests (%d cancelled, %d different), %llu steps, %llu prompt tokens computed, %llu reused, "
+      "%llu of them from memory, %llu cells evicted, %llu shifts, %llu of them computed, %llu checkpoints kept, "
+      "%llu used, largest difference of a log probability %g\n",
       differential.mixes_, differential.compared_, differential.cancelled_, differential.different_,
       static_cast<unsigned long long>(differential.steps_), static_cast<unsigned long long>(differential.computed_),
       static_cast<unsigned long long>(differential.reused_), static_cast<unsigned long long>(differential.from_memory_),
