@@ -208,19 +208,23 @@ def sum_two_digits(rng):
                 {"enable_thinking": True}, f"{a} + {b} = {a + b}")
 
 
-def extraction(rng):
-    messages, _ = json_tasks.extract(rng)
-    return Item(_plain(messages[:-1]), None, same_json(json.loads(messages[-1]["content"])), wanted=messages[-1]["content"])
+def extraction(any_words):
+    def make(rng):
+        messages, _ = json_tasks.extract(rng, any_words)
+        return Item(_plain(messages[:-1]), None, same_json(json.loads(messages[-1]["content"])), wanted=messages[-1]["content"])
+    return make
 
 
-def schema(rng):
-    made, _ = json_tasks._random_object(rng)
-    text = json.dumps(made)
-    topic = rng.choice(("an example", w.a(rng.choice(w.NOUNS)), "a product", "a person"))
-    messages = [{"role": "system", "content": "Answer in JSON that fits this schema:\n" + text}, {"role": "user", "content": f"Give me {topic}."}]
-    if rng.random() < 0.5:
-        messages = [{"role": "user", "content": f"Write {topic}. Answer as JSON under this schema:\n{text}"}]
-    return Item(messages, None, valid_json(made), wanted=text)
+def schema(any_words):
+    def make(rng):
+        made, _ = json_tasks.random_object(rng, any_words=any_words)
+        text = json.dumps(made)
+        topic = rng.choice(("an example", w.a(rng.choice(w.NOUNS)), "a product", "a person"))
+        messages = [{"role": "system", "content": "Answer in JSON that fits this schema:\n" + text}, {"role": "user", "content": f"Give me {topic}."}]
+        if rng.random() < 0.5:
+            messages = [{"role": "user", "content": f"Write {topic}. Answer as JSON under this schema:\n{text}"}]
+        return Item(messages, None, valid_json(made), wanted=text)
+    return make
 
 
 def thinks(on):
@@ -233,7 +237,7 @@ def thinks(on):
 # name: (maker, what the project asks for in percent or None)
 SKILLS = {
     "tool_1": (tool(0), 98), "tool_2": (tool(1), 96), "tool_4": (tool(3), 94), "tool_any": (tool(0, tools.any_tool), None), "tool_unseen": (unseen, 80), "declines": (paired(False), 85), "calls": (paired(True), 92),
-    "parallel": (parallel, 88), "tool_result": (answered, 97), "recall": (last_text(lambda r: memory.over_turns(r)[0]), 96), "extraction": (extraction, 96), "schema": (schema, 95),
+    "parallel": (parallel, 88), "tool_result": (answered, 97), "recall": (last_text(lambda r: memory.over_turns(r)[0]), 96), "extraction": (extraction(0), 96), "extraction_any": (extraction(1), None), "schema": (schema(0), 95), "schema_any": (schema(1), None),
     "product": (fact, 98), "capitals": (last_text(_in_talk(talk.capital_of)), 98), "days": (last_text(_in_talk(talk.calendar)), 98), "sums": (sum_two_digits, 80), "style": (last_text(lambda r: style.dialogue(r)[0]), 85),
     "page": (last_text(lambda r: memory.page(r)[0]), None), "copy": (last_text(lambda r: copying.dialogue(r)[0]), None), "unknown": (unknown, None), "think_on": (thinks(True), None), "think_off": (thinks(False), None),
 }

@@ -17,8 +17,9 @@ def orthogonal(m):
 
 
 class Optimizer:
-    def __init__(self, p, lr_matrix=0.02, lr_embed=3e-3, weight_decay=0.01):
+    def __init__(self, p, lr_matrix=0.02, lr_embed=3e-3, weight_decay=0.1, head=64, attention_norm=10.0):
         self.lr_matrix, self.lr_embed, self.weight_decay = lr_matrix, lr_embed, weight_decay
+        self.head, self.attention_norm = head, attention_norm
         self.state = {n: torch.zeros_like(v) for n, v in p.items()}
         self.second = torch.zeros_like(p["embed"])
         self.steps = 0
@@ -55,6 +56,15 @@ class Optimizer:
             lr = self.lr_matrix * factor
             v.mul_(1 - lr * self.weight_decay)
             v.add_(u if wide else u.t(), alpha=-lr * max(1.0, v.shape[0] / v.shape[1]) ** 0.5)
+            if n.endswith((".q", ".k")):
+                self._bound(v)
+
+    def _bound(self, v):
+        """Keeps the queries and keys of each head from growing without end: Muon's steps have the same size however small the
+        gradient is, scores of some hundred make every softmax a choice of one, and nothing comes back through it."""
+        heads = v.view(-1, self.head, v.shape[1])
+        norms = heads.flatten(1).norm(dim=1)
+        heads.mul_((self.attention_norm / norms).clamp(max=1.0)[:, None, None])
 
     def saved(self):
         return {"state": self.state, "second": self.second, "steps": self.steps}

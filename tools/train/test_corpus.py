@@ -54,7 +54,7 @@ class CorpusTest(unittest.TestCase):
     def test_what_is_made_up_fits_its_schema(self):
         rng = random.Random(4)
         for _ in range(2000):
-            schema, value = json_tasks._random_object(rng)
+            schema, value = json_tasks.random_object(rng)
             self.assertTrue(skills.valid(schema, value), json.dumps(schema))
 
     def test_no_dialogue_has_what_the_evaluation_asks(self):

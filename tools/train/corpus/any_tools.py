@@ -54,10 +54,12 @@ _SUFFIXES = "number id code name key ref no".split()
 
 def _noun(rng):
     k = rng.random()
-    if k < 0.45:
+    if k < 0.5:
         return rng.choice(_NOUNS).replace("_", " ")
-    if k < 0.8:
+    if k < 0.74:
         return w.word(rng)
+    if k < 0.9:  # a word that the vocabulary has in pieces only
+        return rng.choice((lambda r: r.choice(w.NOUNS + w.THINGS + w.FOODS) + r.choice(w.NOUNS + w.ANIMALS + _NOUNS).replace("_", ""), w.made_up))(rng)
     return rng.choice((rng.choice(_NOUNS).replace("_", " "), rng.choice(w.ADJECTIVES + w.COLORS), w.word(rng))) + " " + rng.choice(_NOUNS).replace("_", " ")
 
 
@@ -91,7 +93,7 @@ def _amount(rng, noun):
         alone = [f"The {size} is {v} {spoken}.", f"It has a {size} of {v} {spoken}.", f"It is {v} {spoken}."]
         texts = [size + " in " + unit, "the " + size, size]
     else:
-        unit = rng.choice(_UNITS) if rng.random() < 0.8 else w.word(rng) + "s"
+        unit = rng.choice(_UNITS) if rng.random() < 0.92 else w.word(rng) + "s"
         name = rng.choice((unit, unit, "num " + unit, "number of " + unit, unit + " count", "count", "how many"))
         phrases = [f"for {v} {unit}", f"{v} {unit}", f"with {v} {unit}", f"of {v} {unit}", f"by {v} {unit}", f"to {v} {unit}", f"and {v} {unit}", f"after {v} {unit}"]
         alone = [f"It is for {v} {unit}.", f"{v} {unit}, please."]
@@ -121,12 +123,12 @@ def _plain(rng, noun):
         v, name = w.email(rng), rng.choice(("email", "to", "recipient", "account", "contact"))
         phrases = [f"to {v}", f"for {v}", f"of {v}"]
     elif k == 6:
-        v, name = rng.choice(list(w.LANGUAGES) + list(w.CAPITALS)[:40]).replace("the ", ""), rng.choice(("language", "country", "origin", "nation"))
+        v, name = rng.choice(((rng.choice(list(w.LANGUAGES)), "language"), (rng.choice(list(w.CAPITALS)).replace("the ", ""), rng.choice(("country", "origin", "nation")))))
         phrases = [f"in {v}", f"from {v}", f"for {v}"]
     else:
         v, name = w.first(rng) if rng.random() < 0.6 else w.made_up(rng, 2, 3).capitalize() if rng.random() < 0.4 else w.word(rng), noun if rng.random() < 0.4 else w.word(rng)
         phrases = [f"called {v}", f"named {v}", f"@ {v}"] if name == noun else [f"with {name} {v}", f"of {name} {v}", f"at {name} {v}"]
-    if rng.random() < 0.3 and k != 7:
+    if rng.random() < 0.12 and k != 7:
         name = rng.choice((w.word(rng), rng.choice(_NOUNS).replace("_", " ")))  # the value alone says which parameter is meant
     return name, _describe(rng, {"type": "string"}, "the " + name, name, "which " + name), v, rng.choice(phrases), f"The {name} is {v}."
 
@@ -177,7 +179,7 @@ def need(rng):
     asks = rng.random() < 0.35
     verb = rng.choice(("get", "find", "check", "show", "look_up", "fetch")) if asks else rng.choice(_VERBS)
     count = rng.choices((1, 2, 3), (42, 45, 13))[0]
-    makers = rng.choices((_of_noun, _amount, _plain, _choice, _named), (26, 22, 26, 14, 20), k=count)
+    makers = rng.choices((_of_noun, _amount, _plain, _choice, _named), (26, 24, 30, 16, 10), k=count)
     made, seen = [], set()
     for maker in dict.fromkeys(makers):  # two of a kind would be hard to tell apart
         p = maker(rng, noun)

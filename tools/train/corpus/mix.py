@@ -8,24 +8,25 @@ import sys
 
 import chat
 
-from . import copying, json_tasks, memory, style, sums, talk, tools
+from . import copying, json_tasks, lookup, memory, style, sums, talk, tools
 
 # kind: (maker, share of dialogues, thinks by itself)
 KINDS = {
-    "talk": (talk.dialogue, 7, False),
-    "quiz": (talk.quiz, 4, False),
-    "style": (style.dialogue, 12, False),
-    "recall": (memory.over_turns, 7, False),
-    "page": (memory.page, 6, False),
+    "talk": (talk.dialogue, 6, False),
+    "quiz": (talk.quiz, 3, False),
+    "style": (style.dialogue, 6, False),
+    "recall": (memory.over_turns, 6, False),
+    "page": (memory.page, 5, False),
     "page_long": (lambda r: memory.page(r, long=True), 0.25, False),
     "talk_long": (memory.long_talk, 0.25, False),
-    "sums": (sums.dialogue, 8, True),
-    "copy": (copying.dialogue, 11, False),
-    "json": (json_tasks.dialogue, 27, False),
-    "tool": (tools.single, 18, True),
-    "session": (tools.session, 9, True),
+    "sums": (sums.dialogue, 3, True),
+    "copy": (copying.dialogue, 7, False),
+    "json": (json_tasks.dialogue, 24, False),
+    "lookup": (lookup.dialogue, 24, False),
+    "tool": (tools.single, 22, True),
+    "session": (tools.session, 7, True),
     "parallel": (tools.parallel, 13, True),
-    "answered": (tools.answered, 4, False),
+    "answered": (tools.answered, 7, False),
     "chained": (tools.chained, 0.6, True),
 }
 

@@ -521,7 +521,7 @@ def _case(rng, parts, style):
 
 
 def _style(rng):
-    return rng.choices((0, 1, 2, 3), (70, 20, 4, 6))[0]
+    return rng.choices((0, 1, 2, 3), (76, 18, 2, 4))[0]
 
 
 _TABLE = [[f.strip() for f in line.split(";")] for line in OBJECTS]
@@ -548,8 +548,9 @@ def _catalogued(rng, obj, action, params, value):
     for p in params:
         optional, kind = p.endswith("?"), p.rstrip("?")
         pname, schema = _schema_of(rng, kind, described)
-        if pname in seen:
-            pname += "_2"
+        while pname in seen:
+            other = rng.choice(KINDS[kind][0].split())
+            pname = other if other not in seen else kind
         seen.add(pname)
         used = not optional or rng.random() < 0.4
         if optional and not used and rng.random() < 0.4:
@@ -827,7 +828,7 @@ def trained(rng):
 
 def any_tool(rng):
     """A tool that nobody has seen before."""
-    return any_tools.need(rng) if rng.random() < 0.85 else generic(rng)
+    return any_tools.need(rng) if rng.random() < 0.93 else generic(rng)
 
 
 def need(rng):

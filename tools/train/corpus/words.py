@@ -110,7 +110,7 @@ def made_up(rng, low=1, high=2):
 
 def word(rng):
     kind = rng.random()
-    if kind < 0.08:
+    if kind < 0.04:
         return made_up(rng)
     return rng.choice(rng.choice((NOUNS, THINGS, ANIMALS, FOODS, COLORS, ADJECTIVES, HOBBIES, JOBS)))
 
