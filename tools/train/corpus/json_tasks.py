@@ -196,7 +196,7 @@ def random_object(rng, depth=0, any_words=0.12):
     props = {}
     share = 0.5 if rng.random() < any_words else 0
     for _ in range(rng.randint(1, 5 if depth == 0 else 3)):
-        if depth < 2 and rng.random() < 0.1:
+        if depth < 2 and rng.random() < (0.1 if depth == 0 else 0.03):
             inner = random_object(rng, depth + 1, any_words)[0]
             if rng.random() < 0.5:
                 props.setdefault(rng.choice(_OBJECTS), inner)
