@@ -78,6 +78,8 @@ bool Connection::write_some() {
     }
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
+    // Whether a write or the end of file is met first when the server closes is chance; both say the same.
+    peer_gone_ = n < 0 && (errno == EPIPE || errno == ECONNRESET);
     broken_ = true;
     return false;
   }
@@ -97,10 +99,16 @@ void Connection::run() {
   while (!stop_) {
     bool want_write = false;
     bool broken = false;
+    bool peer_gone = false;
     {
       const std::lock_guard lock(mutex_);
       want_write = !outgoing_.empty();
       broken = broken_;
+      peer_gone = peer_gone_;
+    }
+    if (peer_gone) {
+      report_closed(CloseReason::kEndOfFile, "the server closed the socket");
+      return;
     }
     if (broken) {
       report_closed(CloseReason::kIo, "the server does not take what the engine sends");

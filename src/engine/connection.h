@@ -77,6 +77,7 @@ class Connection {
   std::string outgoing_;
   std::size_t written_ = 0;  // of outgoing_
   bool broken_ = false;
+  bool peer_gone_ = false;  // a write met a closed socket
 
   std::thread thread_;
 };
