@@ -4,6 +4,7 @@
 import json
 import os
 import random
+import subprocess
 import sys
 import unittest
 
@@ -11,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "eval")]
 
 import skills
-from corpus import any_tools, json_tasks, mix, sums, tools
+from corpus import any_tools, json_tasks, lookup, mix, sums, tools
 
 
 def texts(value):
@@ -56,6 +57,23 @@ class CorpusTest(unittest.TestCase):
         for _ in range(2000):
             schema, value = json_tasks.random_object(rng)
             self.assertTrue(skills.valid(schema, value), json.dumps(schema))
+
+    def test_what_is_looked_up_stands_in_the_text(self):
+        rng = random.Random(6)
+        for _ in range(500):
+            for maker in (lookup.by_key, lookup.by_value, lookup.next_in_list):
+                messages, _ = maker(rng)
+                self.assertTrue(all(m["content"] in messages[0]["content"] for m in messages[1::2]), messages)
+            messages, _ = lookup.as_object(rng)
+            for question, answer in zip(messages[::2], messages[1::2]):
+                for key, value in json.loads(answer["content"]).items():
+                    self.assertIn(key, question["content"])
+                    self.assertIn(str(value), messages[0]["content"])
+
+    def test_the_same_seed_makes_the_same_text(self):
+        made = [subprocess.run([sys.executable, "-c", "import random; from corpus import mix; r = random.Random(7); print([mix.dialogue(r) for _ in range(300)])"], cwd=HERE,
+                               env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout for seed in ("1", "2")]
+        self.assertEqual(made[0], made[1])
 
     def test_no_dialogue_has_what_the_evaluation_asks(self):
         rng = random.Random(5)

@@ -173,7 +173,7 @@ def main():
     if args.grow and args.grow > shape.layers:
         p, shape = model.grown(p, shape, args.grow)
         saved.pop("optimizer", None)
-    optimizer = Optimizer(p)
+    optimizer = Optimizer(p, head=shape.head)
     progress = {"tokens": 0, "steps": 0, "shard": 0, "seconds": 0.0}
     if saved:
         if "optimizer" in saved:

@@ -135,7 +135,7 @@ def _plain(rng, noun):
 
 def _choice(rng, noun):
     """One of a few words, often before the noun: "the blue crate"."""
-    options = list({rng.choice((w.word(rng), rng.choice(w.ADJECTIVES), rng.choice(w.COLORS), rng.choice(_NOUNS).replace("_", " "))) for _ in range(rng.randint(2, 4))})
+    options = list(dict.fromkeys(rng.choice((w.word(rng), rng.choice(w.ADJECTIVES), rng.choice(w.COLORS), rng.choice(_NOUNS).replace("_", " "))) for _ in range(rng.randint(2, 4))))
     if rng.random() < 0.15:
         options = rng.sample("ABCDEFXYZ", len(options))
     name = rng.choice(("kind", "type", "side", "mode", "style", "color", "variant", "category", "option", w.word(rng), noun + " type", "which " + noun))

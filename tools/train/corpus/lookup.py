@@ -88,7 +88,11 @@ def as_object(rng):
 
 
 def next_in_list(rng):
-    items = list({str(rng.choice((_key, _value))(rng)) for _ in range(rng.randint(3, 10))})
+    items, count = [], rng.randint(3, 10)
+    while len(items) < count:
+        item = str(rng.choice((_key, _value))(rng))
+        if item not in items:
+            items.append(item)
     at = rng.sample(range(len(items) - 1), min(len(items) - 1, 6))
     text = rng.choice((", ".join(items), "\n".join("- " + i for i in items), json.dumps(items, ensure_ascii=False)))
     if rng.random() < 0.5:

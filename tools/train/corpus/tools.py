@@ -548,9 +548,8 @@ def _catalogued(rng, obj, action, params, value):
     for p in params:
         optional, kind = p.endswith("?"), p.rstrip("?")
         pname, schema = _schema_of(rng, kind, described)
-        while pname in seen:
-            other = rng.choice(KINDS[kind][0].split())
-            pname = other if other not in seen else kind
+        if pname in seen:
+            pname = next((other for other in (*KINDS[kind][0].split(), kind) if other not in seen), pname + "_2")
         seen.add(pname)
         used = not optional or rng.random() < 0.4
         if optional and not used and rng.random() < 0.4:
