@@ -60,6 +60,9 @@ def segments(messages, tools=None, mode=AUTO):
             for tool in tools:
                 parts.append(("\n", PROMPT_WEIGHT))
                 parts.append((dumps(tool), PROMPT_WEIGHT))
+                # The name again, where the tool has been read: a token can only know what stands before it, and the verb that
+                # a call begins with has to be found by what the tool is about.
+                parts += [('\nCalled "', PROMPT_WEIGHT), (tool.get("function", tool)["name"], PROMPT_WEIGHT), ('"', PROMPT_WEIGHT)]
             parts.append(('\n</tools>\n\nA call is written:\n<tool_call>\n{"name": <name>, "arguments": <object>}\n</tool_call>',
                           PROMPT_WEIGHT))
         parts.append(("<|im_end|>\n", PROMPT_WEIGHT))

@@ -63,6 +63,18 @@ def grown(p, shape, layers):
     return result, Shape(**{**shape.dict(), "layers": layers})
 
 
+def shared_attention(p, target, source):
+    """Gives an idle layer half of another's attention: the same queries, keys and values, and half of what they write each.
+
+    For neighbours, whose inputs are nearly the same, the sum stays nearly the same, and both learn from the first step on.
+    A copy whose output is zero (grown) has first to be found useful, and forgets what it copied before that.
+    """
+    for name in ("q", "k", "v"):
+        p[f"{target}.{name}"] = p[f"{source}.{name}"].clone()
+    p[f"{source}.o"] = p[f"{source}.o"] * 0.5
+    p[f"{target}.o"] = p[f"{source}.o"].clone()
+
+
 def _begin_with_copying(p, shape, g):
     """Sets the first two layers so that the model copies before it has learnt anything.
 
@@ -114,8 +126,11 @@ def _rope(x, table):
     return torch.stack((a * c - b * s, a * s + b * c), -1).flatten(-2)
 
 
-def plain_forward(p, shape, ids, table, dtype=torch.float32):
-    """Hidden states after the last normalisation, [b, t, width]. Any device; differentiable."""
+def plain_forward(p, shape, ids, table, dtype=torch.float32, watch=None):
+    """Hidden states after the last normalisation, [b, t, width]. Any device; differentiable.
+
+    watch(layer, input, queries, keys, what the attention writes, what the MLP writes) sees each layer.
+    """
     b, t = ids.shape
     x = p["embed"][ids] * shape.input_scale
     group = shape.heads // shape.kv_heads
@@ -135,10 +150,13 @@ def plain_forward(p, shape, ids, table, dtype=torch.float32):
             if mask is None:
                 mask = torch.full((t, t), -1e30, device=ids.device).triu(1)
             o = torch.softmax((q @ k.transpose(-1, -2)).float() / math.sqrt(shape.head) + mask, -1).to(dtype) @ v
-        x = x + (o.transpose(1, 2).reshape(b, t, -1) @ p[f"{i}.o"].to(dtype).t()).float()
-        h = norm(x).to(dtype)
+        attended = (o.transpose(1, 2).reshape(b, t, -1) @ p[f"{i}.o"].to(dtype).t()).float()
+        h = norm(x + attended).to(dtype)
         a = F.silu(h @ p[f"{i}.gate"].to(dtype).t()) * (h @ p[f"{i}.up"].to(dtype).t())
-        x = x + (a @ p[f"{i}.down"].to(dtype).t()).float()
+        written = (a @ p[f"{i}.down"].to(dtype).t()).float()
+        if watch:
+            watch(i, x, q, k, attended, written)
+        x = x + attended + written
     return norm(x).to(dtype)
 
 

@@ -66,6 +66,11 @@ class Optimizer:
         norms = heads.flatten(1).norm(dim=1)
         heads.mul_((self.attention_norm / norms).clamp(max=1.0)[:, None, None])
 
+    def forget(self, names):
+        """The momentum of matrices that have been put in by hand."""
+        for n in names:
+            self.state[n].zero_()
+
     def saved(self):
         return {"state": self.state, "second": self.second, "steps": self.steps}
 

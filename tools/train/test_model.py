@@ -47,6 +47,18 @@ class ModelTest(unittest.TestCase):
             self.assertGreater(float(a @ b / (a.norm() * b.norm())), 0.95, n)  # bf16 against fp32; the scores of layer 0 are large
             self.assertAlmostEqual(float(a.norm() / b.norm()), 1, delta=0.2, msg=n)
 
+    def test_an_idle_layer_takes_half_of_the_attention_of_the_next(self):
+        rng = torch.Generator().manual_seed(3)
+        p, table, ids = model.new_parameters(SHAPE, 3), model.rope_table(SHAPE), torch.randint(0, SHAPE.vocabulary, (2, 24), generator=rng)
+        p["1.o"] *= 0.1
+        for name in ("0.o", "0.down"):
+            p[name] = torch.zeros_like(p[name])
+        before = model.plain_forward(p, SHAPE, ids, table)
+        model.shared_attention(p, 0, 1)
+        after = model.plain_forward(p, SHAPE, ids, table)
+        self.assertGreater(float(p["0.o"].norm()), 0)
+        self.assertGreater(float(torch.cosine_similarity(before, after, dim=-1).min()), 0.99)
+
     def test_queries_and_keys_stay_bounded(self):
         rng = torch.Generator().manual_seed(2)
         p = model.new_parameters(SHAPE, 2)

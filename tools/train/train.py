@@ -152,6 +152,8 @@ def main():
     parser.add_argument("--save-every", type=float, default=300, help="seconds")
     parser.add_argument("--weights", help="what to begin with where the folder is empty: a file that export.py --weights wrote, vocabulary included")
     parser.add_argument("--grow", type=int, help="give the checkpoint's model so many layers")
+    parser.add_argument("--share-attention", default="", metavar="3:4,5:6",
+                        help="layer 3 takes half of layer 4's attention over, 5 half of 6's, before it goes on (layers.py shows which ones are idle)")
     parser.add_argument("--rewarm", action="store_true", help="count tokens and time anew, from the checkpoint's weights")
     args = parser.parse_args()
     os.makedirs(args.folder, exist_ok=True)
@@ -174,10 +176,14 @@ def main():
         p, shape = model.grown(p, shape, args.grow)
         saved.pop("optimizer", None)
     optimizer = Optimizer(p, head=shape.head)
+    shared = [tuple(map(int, pair.split(":"))) for pair in args.share_attention.split(",") if pair]
+    for target, source in shared:
+        model.shared_attention(p, target, source)
     progress = {"tokens": 0, "steps": 0, "shard": 0, "seconds": 0.0}
     if saved:
         if "optimizer" in saved:
             optimizer.restore(saved["optimizer"])
+            optimizer.forget(f"{layer}.{name}" for pair in shared for layer in pair for name in ("q", "k", "v", "o"))
         progress.update(saved["progress"])
     base = progress["tokens"] if args.rewarm else 0
     steps_base = progress["steps"] if args.rewarm or (saved and "optimizer" not in saved) else 0

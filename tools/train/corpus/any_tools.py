@@ -54,11 +54,11 @@ _SUFFIXES = "number id code name key ref no".split()
 
 def _noun(rng):
     k = rng.random()
-    if k < 0.5:
+    if k < 0.44:
         return rng.choice(_NOUNS).replace("_", " ")
-    if k < 0.74:
+    if k < 0.62:
         return w.word(rng)
-    if k < 0.9:  # a word that the vocabulary has in pieces only
+    if k < 0.88:  # a word that the vocabulary has in pieces only
         return rng.choice((lambda r: r.choice(w.NOUNS + w.THINGS + w.FOODS) + r.choice(w.NOUNS + w.ANIMALS + _NOUNS).replace("_", ""), w.made_up))(rng)
     return rng.choice((rng.choice(_NOUNS).replace("_", " "), rng.choice(w.ADJECTIVES + w.COLORS), w.word(rng))) + " " + rng.choice(_NOUNS).replace("_", " ")
 
@@ -177,7 +177,7 @@ def need(rng):
     result = tools.Need()
     noun = _noun(rng)
     asks = rng.random() < 0.35
-    verb = rng.choice(("get", "find", "check", "show", "look_up", "fetch")) if asks else rng.choice(_VERBS)
+    verb = rng.choice(("get", "find", "check", "show", "look_up", "fetch")) if asks else rng.choice(_VERBS) if rng.random() < 0.9 else w.made_up(rng, 1, 2)
     count = rng.choices((1, 2, 3), (42, 45, 13))[0]
     makers = rng.choices((_of_noun, _amount, _plain, _choice, _named), (26, 24, 30, 16, 10), k=count)
     made, seen = [], set()

@@ -88,7 +88,7 @@ def _schema_for(v, rng):
     return {"type": "string"}
 
 
-def _words_of(v):
+def in_words(v):
     if isinstance(v, bool):
         return "yes" if v else "no"
     if isinstance(v, list):
@@ -119,7 +119,7 @@ def _said(rng, fields):
     obj, said = {}, []
     for key, make, form in fields:
         obj[key] = make(rng)
-        said.append(form.replace("{v}", _words_of(obj[key])))
+        said.append(form.replace("{v}", in_words(obj[key])))
     if rng.random() < 0.3:
         rng.shuffle(said)
     for _ in range(rng.choice((0, 0, 0, 1, 2))):

@@ -7,21 +7,37 @@ from . import any_tools, json_tasks, tools
 from . import words as w
 
 
+_STEMS = "get set find add list open read send make check start order update delete create".split()
+
+
+def identifier(rng):
+    """A name as programs have them, mostly of words that the vocabulary has in pieces: getBlormStatus, crane_teaboat."""
+    def part():
+        k = rng.random()
+        return w.made_up(rng, 1, 3) if k < 0.45 else rng.choice(w.NOUNS) + rng.choice(w.THINGS) if k < 0.6 else w.word(rng)
+    parts = [rng.choice(_STEMS)] * (rng.random() < 0.5) + [part() for _ in range(rng.randint(1, 2))]
+    if rng.random() < 0.3:
+        return parts[0] + "".join(p.capitalize() for p in parts[1:])
+    return "_".join(parts)
+
+
 def _key(rng):
     k = rng.random()
     if k < 0.4:
         return rng.choice(list(json_tasks.FIELDS) + json_tasks.KEYS)
     if k < 0.8:
         return w.word(rng)
-    if k < 0.9:
+    if k < 0.86:
         return w.word(rng) + "_" + w.word(rng)
-    return w.made_up(rng, 1, 2)
+    return w.made_up(rng, 1, 2) if k < 0.93 else identifier(rng)
 
 
 def _value(rng):
     k = rng.random()
     if k < 0.3:
         return w.word(rng)
+    if k < 0.45:
+        return identifier(rng)
     return rng.choice((w.code, w.full_name, w.city, w.first, w.date_iso, w.clock, w.email, w.file_name, lambda r: r.randint(0, 10 ** r.randint(1, 5)), lambda r: r.randint(0, 99),
                        w.price, lambda r: w.made_up(r, 2, 3).capitalize()))(rng)
 
@@ -61,16 +77,21 @@ def _turns(rng, first, questions):
     return messages, None
 
 
+def _how_many(rng, most):
+    """Often one question alone: where others went before it, their answers help to find this one."""
+    return 1 if rng.random() < 0.5 else most
+
+
 def by_key(rng):
     pairs = _pairs(rng, 2, 8)
-    keys = rng.sample(list(pairs), len(pairs))
+    keys = rng.sample(list(pairs), _how_many(rng, len(pairs)))
     ask = rng.choice(("What is {}?", "{}?", "Which {}?", "What is the {}?", "Give me {}."))
     return _turns(rng, _said(rng, pairs), [(ask.format(k.replace("_", " ")), pairs[k]) for k in keys])
 
 
 def by_value(rng):
     pairs = _pairs(rng, 2, 8)
-    keys = rng.sample(list(pairs), len(pairs))
+    keys = rng.sample(list(pairs), _how_many(rng, len(pairs)))
     ask = rng.choice(("What is {}?", "Which one is {}?", "What stands for {}?"))
     text = "\n".join(f"{k}: {v}" for k, v in pairs.items())
     return _turns(rng, text, [(ask.format(pairs[k]), k) for k in keys])
@@ -90,10 +111,10 @@ def as_object(rng):
 def next_in_list(rng):
     items, count = [], rng.randint(3, 10)
     while len(items) < count:
-        item = str(rng.choice((_key, _value))(rng))
+        item = str(rng.choice((_key, _value, identifier))(rng))
         if item not in items:
             items.append(item)
-    at = rng.sample(range(len(items) - 1), min(len(items) - 1, 6))
+    at = rng.sample(range(len(items) - 1), _how_many(rng, min(len(items) - 1, 6)))
     text = rng.choice((", ".join(items), "\n".join("- " + i for i in items), json.dumps(items, ensure_ascii=False)))
     if rng.random() < 0.5:
         return _turns(rng, text, [(rng.choice(("What comes after {}?", "Next after {}?")).format(items[i]), items[i + 1]) for i in at])
@@ -115,7 +136,7 @@ def types(rng):
     questions = [(rng.choice(("What type is {}?", "Type of {}?")).format(k), s[0]["type"]) for k, s in names.items() if len(s) == 1]
     rng.shuffle(questions)
     questions = questions[:5] + [("Which keys are required?", ", ".join(schema["required"])), ("Write JSON that fits.", json.dumps(value, ensure_ascii=False))]
-    return _turns(rng, json.dumps(schema), questions[-rng.randint(2, 7):])
+    return _turns(rng, json.dumps(schema), questions[-rng.randint(1, 7):])
 
 
 def about_tools(rng):
@@ -134,8 +155,31 @@ def about_tools(rng):
         questions += [(f"Which tool takes {p}?", n.tool.name) for p in unique[:1]]
         questions.append((f"Which tool is for: {n.request}", n.tool.name))
     rng.shuffle(questions)
-    return _turns(rng, "\n".join(json.dumps(n.tool.schema(rng), ensure_ascii=False) for n in offered), questions[:7])
+    return _turns(rng, "\n".join(json.dumps(n.tool.schema(rng), ensure_ascii=False) for n in offered), questions[:_how_many(rng, 7)])
+
+
+# Fields that are of one kind and that a text tells apart by its words alone.
+_LIKE = ("date start_date end_date", "city destination country", "name author", "price amount", "age quantity guests pages nights room rating", "weight_kg height_cm distance_km temperature",
+         "order_id customer_id username phone", "tags ingredients members", "in_stock paid active", "color material animal food product")
+
+
+def like_kinds(rng):
+    """Which of two dates is the first day? One by one, and as JSON."""
+    names = rng.choice(_LIKE).split()
+    names = rng.sample(names, min(len(names), rng.randint(2, 4))) + rng.sample([n for n in json_tasks.FIELDS if n not in names], rng.randint(0, 2))
+    fields = {}
+    for n in names:
+        v, told = json_tasks.FIELDS[n][0](rng), str(list(fields.values()))
+        if str(v) not in told:
+            fields[n] = v
+    said = [rng.choice(json_tasks.FIELDS[n][1]).replace("{v}", json_tasks.in_words(v)) for n, v in fields.items()]
+    rng.shuffle(said)
+    if rng.random() < 0.3:
+        keys = rng.sample(list(fields), len(fields))
+        return _turns(rng, " ".join(said), [("As JSON with " + w.join(keys), json.dumps({k: fields[k] for k in keys}, ensure_ascii=False))])
+    keys = rng.sample(list(fields), _how_many(rng, len(fields)))
+    return _turns(rng, " ".join(said), [(f"{k}?", json_tasks.in_words(fields[k])) for k in keys])
 
 
 def dialogue(rng):
-    return rng.choices((by_key, by_value, as_object, next_in_list, types, about_tools), (18, 6, 28, 10, 20, 18))[0](rng)
+    return rng.choices((by_key, by_value, as_object, next_in_list, types, about_tools, like_kinds), (28, 10, 18, 14, 10, 18, 14))[0](rng)

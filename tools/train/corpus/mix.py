@@ -21,12 +21,12 @@ KINDS = {
     "talk_long": (memory.long_talk, 0.25, False),
     "sums": (sums.dialogue, 6, True),
     "copy": (copying.dialogue, 7, False),
-    "json": (json_tasks.dialogue, 20, False),
-    "lookup": (lookup.dialogue, 14, False),
-    "tool": (tools.single, 22, True),
-    "session": (tools.session, 7, True),
-    "parallel": (tools.parallel, 13, True),
-    "answered": (tools.answered, 7, False),
+    "json": (json_tasks.dialogue, 18, False),
+    "lookup": (lookup.dialogue, 10, False),
+    "tool": (tools.single, 34, True),
+    "session": (tools.session, 9, True),
+    "parallel": (tools.parallel, 16, True),
+    "answered": (tools.answered, 11, False),
     "chained": (tools.chained, 0.6, True),
 }
 

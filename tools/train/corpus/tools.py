@@ -831,7 +831,7 @@ def any_tool(rng):
 
 
 def need(rng):
-    return trained(rng) if rng.random() < 0.64 else any_tool(rng)
+    return trained(rng) if rng.random() < 0.58 else any_tool(rng)
 
 
 def others(rng, count, *needs):
@@ -895,14 +895,14 @@ def call(n):
 
 
 def count_offered(rng):
-    return rng.choices((0, 1, 2, 3, 4, 5, 7), (34, 26, 12, 14, 8, 4, 2))[0]
+    return rng.choices((0, 1, 2, 3, 4, 5, 7), (24, 24, 14, 22, 10, 4, 2))[0]
 
 
 def single(rng):
     """One call, or the same request without the tool: half and half."""
     n = need(rng)
     extra = count_offered(rng)
-    decline = rng.random() < 0.38
+    decline = rng.random() < 0.28
     messages = opening(rng) + [{"role": "user", "content": polite(rng, n.request)}]
     if decline:
         tools = [t.schema(rng) for t in others(rng, max(1, extra), n)]
