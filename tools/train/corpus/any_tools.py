@@ -73,7 +73,7 @@ def _describe(rng, schema, *texts):
 def _of_noun(rng, noun):
     """What tells which one: "the crate K-12", "crate number 12"."""
     suffix = rng.choice(_SUFFIXES)
-    name = rng.choice((noun, noun + " " + suffix, noun + " " + suffix, suffix))
+    name = rng.choice((noun, noun + " " + suffix, noun + " " + suffix, suffix, rng.choice(_NOUNS).replace("_", " ") + " " + suffix))
     if rng.random() < 0.25:
         v = rng.randint(1, 10 ** rng.randint(1, 5))
         schema = {"type": "integer"}
@@ -161,7 +161,8 @@ def _named(rng, noun):
 
 
 _ASKS = ["What is the {n} {p}?", "Which {n} is there {p}?", "Where is the {n} {p}?", "When is the {n} {p}?", "How much {n} is there {p}?", "I need the {n} {p}.", "Show me the {n} {p}.",
-         "How is the {n} {p}?", "Tell me the {n} {p}.", "How big is the {n} {p}?", "What's the {n} {p}?", "Is there a {n} {p}?", "I would like to know the {n} {p}.", "How many {n}s are there {p}?"]
+         "How is the {n} {p}?", "Tell me the {n} {p}.", "How big is the {n} {p}?", "What's the {n} {p}?", "Is there a {n} {p}?", "I would like to know the {n} {p}.", "How many of the {n} are there {p}?"]
+_WANTS = ["I need {a} {p}.", "{A} {p}, please.", "I would like {a} {p}.", "It is about {o} {p}.", "Can you help me with {o} {p}?", "Please take care of {o} {p}.", "I have {a} {p}."]
 _DOES = ["{V} {o} {p}.", "Please {v} {o} {p}.", "Can you {v} {o} {p}?", "I want to {v} {o} {p}.", "I'd like to {v} {o} {p}.", "Could you {v} {o} {p}?", "{V} {o} {p}, please.", "I need to {v} {o} {p}.",
          "{V} {o} {p}", "I need {a} {p}.", "There is {a} {p}. Please {v} it.", "Help me {v} {o} {p}."]
 
@@ -177,7 +178,7 @@ def need(rng):
     result = tools.Need()
     noun = _noun(rng)
     asks = rng.random() < 0.35
-    verb = rng.choice(("get", "find", "check", "show", "look_up", "fetch")) if asks else rng.choice(_VERBS) if rng.random() < 0.9 else w.made_up(rng, 1, 2)
+    verb = rng.choice(("get", "find", "check", "show", "look_up", "fetch")) if asks and rng.random() < 0.4 else rng.choice(_VERBS) if rng.random() < 0.9 else w.made_up(rng, 1, 2)
     count = rng.choices((1, 2, 3), (42, 45, 13))[0]
     makers = rng.choices((_of_noun, _amount, _plain, _choice, _named), (26, 24, 30, 16, 10), k=count)
     made, seen = [], set()
@@ -203,21 +204,29 @@ def need(rng):
             head, article = phrase.replace("@", head), rng.choice(("the ", "", "", "my ")) if article == "a " else article
         else:
             tail.append(phrase)
-    form = rng.choice(_ASKS if asks else _DOES)
+    form = rng.choice(_ASKS if asks else _WANTS if rng.random() < 0.2 else _DOES)
+    # What the request calls it is not always what the tool is called: the name has to be read.
     spoken_verb = verb.replace("_", " ")
+    if rng.random() < 0.12:
+        verb = rng.choice(_VERBS)
+    called = noun
+    if rng.random() < 0.2:
+        more = rng.choice((w.word(rng), rng.choice(_NOUNS).replace("_", " ")))
+        called = rng.choice((more + " " + noun, more + " " + noun, noun + " " + more))
     bare = head[2:] if head.startswith("a ") else head
-    text = form.format(n=bare, v=spoken_verb, V=spoken_verb[0].upper() + spoken_verb[1:], a=w.a(bare), o=article + bare if article != "a " else w.a(bare), p=rng.choice((" ", " ", ", ")).join(tail) if tail else "")
+    text = form.format(n=bare, v=spoken_verb, V=spoken_verb[0].upper() + spoken_verb[1:], a=w.a(bare), A=w.a(bare).capitalize() if bare.islower() else w.a(bare), o=article + bare if article != "a " else w.a(bare), p=rng.choice((" ", " ", ", ")).join(tail) if tail else "")
     if after and text.rstrip()[-1] not in ".?!":
         text = text.rstrip() + "."
     result.request = _clean(" ".join([text] + after))
-    parts = rng.choices(([verb, noun], [noun], [verb, noun, rng.choice(("info", "data", "now", "service", "entry", "value"))], [noun, verb]), (84, 7, 5, 4))[0]
+    parts = rng.choices(([verb, called], [called], [verb, called, rng.choice(("info", "data", "now", "service", "entry", "value"))], [called, verb]), (84, 7, 5, 4))[0]
     name = tools._case(rng, parts, tools._style(rng))
-    description = rng.choice((spoken_verb + " {}", spoken_verb + " {}", tools.third_person(spoken_verb) + " {}", "{} " + spoken_verb)).format(rng.choice((w.a(noun), "the " + noun, noun)))
+    named_verb, described = verb.replace("_", " "), rng.choice((noun, called))
+    description = rng.choice((named_verb + " {}", named_verb + " {}", tools.third_person(named_verb) + " {}", "{} " + named_verb)).format(rng.choice((w.a(described), "the " + described, described)))
     if rng.random() < 0.25:
         description += rng.choice((" for a user", " in a " + rng.choice(_NOUNS), " of a " + rng.choice(_NOUNS), " on request", " by its " + made[0][0].replace("_", " "))).replace("_", " ")
     result.tool = tools.Tool(name, description[0].upper() + description[1:] + rng.choice(("", "", ".")), [(p[0], p[1], p in used and rng.random() < 0.9) for p in made])
     result.arguments = {p[0]: p[2] for p in made if p in used}
-    result.topic = result.family = noun
+    result.topic, result.family = noun, called
     result.kinds = {}
     tools._result(rng, result, rng.choice(("get", "create", "search")), noun, "", rng.choice(("status", "count", "text", "code", "number", "list")))
     return result
