@@ -64,6 +64,10 @@ class CorpusTest(unittest.TestCase):
             for maker in (lookup.by_key, lookup.by_value, lookup.next_in_list):
                 messages, _ = maker(rng)
                 self.assertTrue(all(m["content"] in messages[0]["content"] for m in messages[1::2]), messages)
+            messages, _ = lookup.like_kinds(rng)
+            for answer in (m["content"] for m in messages[1::2]):
+                values = json.loads(answer).values() if answer.startswith("{") else [answer]
+                self.assertTrue(all(json_tasks.in_words(v) in messages[0]["content"] for v in values), messages)
             messages, _ = lookup.as_object(rng)
             for question, answer in zip(messages[::2], messages[1::2]):
                 for key, value in json.loads(answer["content"]).items():

@@ -153,7 +153,7 @@ def main():
     parser.add_argument("--weights", help="what to begin with where the folder is empty: a file that export.py --weights wrote, vocabulary included")
     parser.add_argument("--grow", type=int, help="give the checkpoint's model so many layers")
     parser.add_argument("--share-attention", default="", metavar="3:4,5:6",
-                        help="layer 3 takes half of layer 4's attention over, 5 half of 6's, before it goes on (layers.py shows which ones are idle)")
+                        help="layer 3 takes half of layer 4's attention over, 5 half of 6's, before it goes on (layers.py shows which ones are idle); once: leave it out when the run is taken up again")
     parser.add_argument("--rewarm", action="store_true", help="count tokens and time anew, from the checkpoint's weights")
     args = parser.parse_args()
     os.makedirs(args.folder, exist_ok=True)
@@ -177,6 +177,8 @@ def main():
         saved.pop("optimizer", None)
     optimizer = Optimizer(p, head=shape.head)
     shared = [tuple(map(int, pair.split(":"))) for pair in args.share_attention.split(",") if pair]
+    if any(not 0 <= layer < shape.layers for pair in shared for layer in pair):
+        parser.error(f"--share-attention {args.share_attention}: the layers are 0 to {shape.layers - 1}")
     for target, source in shared:
         model.shared_attention(p, target, source)
     progress = {"tokens": 0, "steps": 0, "shard": 0, "seconds": 0.0}

@@ -899,7 +899,7 @@ def count_offered(rng):
 
 
 def single(rng):
-    """One call, or the same request without the tool: half and half."""
+    """One call, or, of 28 in 100, the same request without the tool that fits."""
     n = need(rng)
     extra = count_offered(rng)
     decline = rng.random() < 0.28
