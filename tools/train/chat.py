@@ -6,6 +6,7 @@ test_chat.py holds this module against the template.
 """
 
 import json
+import string
 
 # What the prompt says about thinking: left to the model, asked for, or switched off (enable_thinking).
 AUTO, ON, OFF = "auto", "on", "off"
@@ -15,6 +16,14 @@ PROMPT_WEIGHT = 0.03
 
 def dumps(value):
     return json.dumps(value, ensure_ascii=False)
+
+
+def words_of(name):
+    """A tool's name as words: "get volcano status" for get_volcano_status and for getVolcanoStatus."""
+    words = name.replace("_", " ").replace("-", " ")
+    for letter in string.ascii_uppercase:
+        words = words.replace(letter, " " + letter.lower())
+    return words.strip().replace("  ", " ")
 
 
 def calls_text(message):
@@ -60,9 +69,13 @@ def segments(messages, tools=None, mode=AUTO):
             for tool in tools:
                 parts.append(("\n", PROMPT_WEIGHT))
                 parts.append((dumps(tool), PROMPT_WEIGHT))
-                # The name again, where the tool has been read: a token can only know what stands before it, and the verb that
-                # a call begins with has to be found by what the tool is about.
-                parts += [('\nCalled "', PROMPT_WEIGHT), (tool.get("function", tool)["name"], PROMPT_WEIGHT), ('"', PROMPT_WEIGHT)]
+                # What the tool is about, then its name, then what it takes: a token can only know what stands before it, and
+                # a thought that has said the one is to go on with the other.
+                function = tool.get("function", tool)
+                pieces = ["\nFor ", words_of(function["name"]), " (", function["name"]]
+                for i, key in enumerate((function.get("parameters") or {}).get("properties") or {}):
+                    pieces += [", " if i else ": ", key]
+                parts += [(piece, PROMPT_WEIGHT) for piece in pieces + [")"]]
             parts.append(('\n</tools>\n\nA call is written:\n<tool_call>\n{"name": <name>, "arguments": <object>}\n</tool_call>',
                           PROMPT_WEIGHT))
         parts.append(("<|im_end|>\n", PROMPT_WEIGHT))

@@ -11,6 +11,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "eval")]
 
+import chat
 import skills
 from corpus import any_tools, json_tasks, lookup, mix, sums, tools
 
@@ -34,6 +35,24 @@ class CorpusTest(unittest.TestCase):
                         continue  # "in stock only"
                     self.assertIn(text.lower(), need.request.lower(), need.tool.name)
                 self.assertIn(need.topic.lower(), need.request.lower())
+
+    def test_thoughts_lead_to_the_call(self):
+        """What a thought says of a tool stands in the prompt in the same words: what it is about, then name and parameters."""
+        self.assertEqual(chat.words_of("getVolcanoStatus"), "get volcano status")
+        self.assertEqual(chat.words_of("set-fan_speed"), "set fan speed")
+        rng = random.Random(10)
+        for _ in range(2000):
+            need = tools.need(rng)
+            self.assertTrue((" " + chat.words_of(need.tool.name)).endswith(" " + tools.about(need)), need.tool.name)
+            parameters = iter([p[0] for p in need.tool.params])
+            self.assertTrue(all(key in parameters for key in need.arguments), need.tool.name)
+            thought = tools.thought_fit(rng, [need])
+            self.assertIn(f"({need.tool.name}", thought)
+            self.assertEqual(thought.count("\n"), 0)
+        for _ in range(200):
+            messages, offered = tools.many(rng)
+            self.assertEqual(messages[-1]["reasoning_content"].count("\n") + 1, len(messages[-1]["tool_calls"]))
+            self.assertLessEqual({call["name"] for call in messages[-1]["tool_calls"]}, {tool["function"]["name"] for tool in offered})
 
     def test_parallel_requests_name_every_value(self):
         rng = random.Random(2)

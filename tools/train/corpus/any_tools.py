@@ -4,7 +4,7 @@
 from . import tools
 from . import words as w
 
-_VERBS = """adjust advance align answer apply arrange assemble assign attach bake balance bind block boil book borrow bring
+VERBS = """adjust advance align answer apply arrange assemble assign attach bake balance bind block boil book borrow bring
 browse brush burn buy call cancel capture carry catch change charge check chop choose clean clear climb close collect color
 combine compare complete compose confirm connect consult control cool copy count cover create cut decorate deliver describe
 design detect dig discard display divide download draw dress drop dry dust edit enable enter erase estimate examine exchange
@@ -39,6 +39,81 @@ tool torch tower toy tractor trail tram trap treasure trench trophy tunnel turbi
 vehicle veil velocity village vineyard visa vitamin voucher wage waiter wallpaper warehouse warrant waterfall wharf
 whistle windmill workshop yacht zoo""".split()
 
+# Long words, which the vocabulary has in pieces that other words share.
+_LONG_NOUNS = """accelerometer acquisition aggregation algorithm allocation ambulance animation annotation announcement
+appliance assessment attraction auditorium authorization aviation benchmark binoculars biography broadcast caravan carnival
+cathedral celebration ceremony chandelier chronometer collaboration collision commission compartment competition component
+composition computation confirmation conservation consultation container contribution conversation corridor curriculum
+declaration department destination diagnosis dictionary dimension disinfectant dispatch distillation duplicate ecosystem
+education electrode emission encyclopedia entertainment equation equipment evacuation evaluation excavation exhibition
+expedition experiment extension fermentation fertilizer firmware fixture formation formula foundation fraction freight
+frequency generator geography graduation guarantee handkerchief harmonica headquarters hemisphere heritage hydrant
+illumination illustration immigration inflation infection ingredient inscription inspection installation institution
+instrument interview invention investigation invitation irrigation isolation jurisdiction laminate latitude legislation
+limousine locomotive lubricant luminosity machinery manuscript marmalade masterpiece merchandise metabolism meteorite
+metronome mineral ministry monastery monument mortgage motorcycle multiplier mythology navigation negotiation nomination
+notification nutrition obligation observation obstacle occupation odometer operation optimization orientation oscillator
+pamphlet parchment partnership passenger pasture pedestrian pendulum peninsula percussion performance perimeter periscope
+personnel pharmacy philosophy photograph pollution porcelain portfolio possession postage precipitation prescription
+presentation pressure probability procedure projector promotion propeller proposal prototype publication pulley puppet
+quarantine questionnaire quotation radiation radiator reception reconciliation referendum refrigerator regiment registration
+regulation rehearsal renovation replacement requisition residence resistance resolution restoration retirement revolution
+ritual safari sanctuary saxophone scaffolding scenario secretary sediment semester sensitivity settlement simulation
+solution specification specimen spectrum spreadsheet stabilizer statement stethoscope stipend strategy subsidy substitute
+supplement surveillance suspension symphony syndicate telescope television temperature tournament translation transmission
+transmitter transport treatment tribunal trumpet turbulence typewriter umbrella university upholstery vaccination vacancy
+valuation ventilator vegetation verification vibration vocabulary waterproofing wavelength xylophone""".split()
+
+# Pieces that the vocabulary has for other texts (JSON, code, small talk) and that names are as likely to be made of.
+_PIECES = """abase about account acher acme addition additional adphones affle after again agle agna ailing ailor airo akers
+akes alance alarm alist ality alog alone always alyze ameters amount analyze ancing anda ange animal anks another answered
+answers anti anything apartment appointment approve aract archi archive arge arget arguments arly array arrival arta arter
+arti article ashcard aske asked asking asks ason assi assist assistant assw assword astron ateboard atelier ates ather
+attery ature author average backup base basket bedd before best bigger birth birthday bits blanket board boat body boolean
+born borrowed bought bowl branch brary brella bridge brief briefly bright browser bucket build built calculate calhost
+called calories came camera cannot capital carpenter carri carried catalog catego categorize category ccess ccup ccupation
+celsi celsius cember cent cess chan chanic channel chant charact characters charging chat ched chema chen chine cian cies
+cipe cise citations cker cleaned client clock closed closes clothing coat code coffe coffee colate cold colour comes command
+comment compu compute concise const contact content contract convert cook copies core cost costs country coupon course crab
+crash created crip cros crossed ctive culate cument curre currency current cust customer cuum dancing data database date
+days dcast deemed degrees dele delete departure description destin destination dgehog directory dirty dist distance docs
+does dollars dolphin done drew drill drone duct duction duration eagle eater eats echo ednesday elect electron electronic
+electronics ello ellow else email embedd embeddings ember emplo employee encode endar ends enerate entist ents enum erve
+esday estion estions ests eting euros event every exact exactly example export extract fahren fahrenhe fahrenheit falafel
+false favo favorite favou favourite ffic fice file filename finding fing first fits flag flight flowers folder followed
+following food foot fore forgot format foun found founded friend friendly from fuel function fund garage generate gent gguf
+gift ging gira gister given gloves golden gory grees greet group guage guests gurt gust hamster hashtag have having
+headphones hear heart hedgehog hell hello help helpful here high hobby holidays home hone honest horoscope host hotel hoto
+hours houses hroom htag http https ician icroscope icycle idden image imal import imum inach ingredients intake inte inted
+integer intment into intro introduction invented invoice irectory ired irre ishing issue itations itchen itect item items
+itor itself itting jack ject joke json kettle keys kilo kind kipe kipedia kitchen knif knitting know lamp language lanket
+last lasts lazy lden lder ldier lean lear leave less lette libra lidays like likely likes lili liliters limit listen listens
+little live lived livery lling loads localhost logs long lookup lost lottery loud lour love lphin lume machine made many
+marize mary mate mayor mber mbing mbol mean means medi medicine medium meet meeting member membership merge mess message
+meters miles minder minutes mming mode model models money monitor month months more morning most mostat mount moved movie
+much multiply named narrow near need needed never ngth nguin nights nobo nobody none nonym noodle note nothing null number
+numbers ober object occupation ones only oodle ooll ools opened opens ople opposite oral orge ories origin ority orning
+orrow orry other ouck ould oupon ource ournalist ourse oust outdoor outh owner package page pain painted painter paired
+pancake panda parameters parking parrot parture password pasta payment peat pened penter people perature percent percentage
+person perti perties phant phones photo photograph pies ping plant playlist please plied plit plus poem pointment poll
+population posi posit posite pository pping price pril prime prin priority process product products progra program prompt
+properties ptember publish pulation puzzle python quality quanti quantity query quest questions quiz quote ranch rand random
+rank ranty rash rating ready reason reate recipe redi redients refund register reject relevant remember remembered reminder
+rename rent repaired replay repo report repository required reserve restaurant restore resul result results retrieve rhyme
+rhymes rian rician rieve rise riso rite rito rival rize road robot rong room root roscope rotate route router rows ruary
+runs safe said sailor salary salmon says scar scarf schema schemas self sent senten sentence server settings sever severity
+shirt shopping short shows showtimes silly silver simple simulate sing singing size sleep smith sofa soft sold some someone
+something sorry source speed spelling square squirre stars station status staurant stay stem stock stores storm story
+strange stream street strength strict string strong student subject submit subs subscribe subscription subtract success
+summarize summary sunrise sunset supplied support survey swer synonym table tact tags task taxi tective temperature term
+terms text texts than that them then there thermostat they thing things this ticket time timer times ting tings tiply tist
+title toaster today token tokens tomat tomorrow tool tools topic total track tracking tract traffic trained translate
+translation true turtle uary ublish udent ulate ultiply umber umpl unction under unit unload unlock upper urant urday urns
+urre urry ursday urse user useum using uthor vacation vacuum valid value vant vari vender verage veral version vert very
+vide video ving vings violin visited vite volume vote want wanted wants warranty wash watched ways weather week weight
+weights welcome well were whal what wheel when whenever where whether which wich wikipedia will with without wizard wooden
+word world writ write written wyer xtra xtract year years yment your zard zone zzle""".split()
+
 _UNITS = """months weeks days hours minutes seconds years persons people children adults pieces boxes bottles cups grams
 kilos liters meters feet pages copies cents dollars euros points steps rounds levels seats rows tickets times coins stars
 percent degrees volts watts miles nights lines words layers spoons slices bags sheets items""".split()
@@ -54,12 +129,12 @@ _SUFFIXES = "number id code name key ref no".split()
 
 def _noun(rng):
     k = rng.random()
-    if k < 0.44:
-        return rng.choice(_NOUNS).replace("_", " ")
-    if k < 0.62:
+    if k < 0.38:
+        return rng.choice(_NOUNS if rng.random() < 0.65 else _LONG_NOUNS).replace("_", " ")
+    if k < 0.54:
         return w.word(rng)
     if k < 0.88:  # a word that the vocabulary has in pieces only
-        return rng.choice((lambda r: r.choice(w.NOUNS + w.THINGS + w.FOODS) + r.choice(w.NOUNS + w.ANIMALS + _NOUNS).replace("_", ""), w.made_up))(rng)
+        return rng.choice((lambda r: r.choice(w.NOUNS + w.THINGS + w.FOODS) + r.choice(w.NOUNS + w.ANIMALS + _NOUNS).replace("_", ""), w.made_up, lambda r: r.choice(_PIECES) + r.choice(_PIECES)))(rng)
     return rng.choice((rng.choice(_NOUNS).replace("_", " "), rng.choice(w.ADJECTIVES + w.COLORS), w.word(rng))) + " " + rng.choice(_NOUNS).replace("_", " ")
 
 
@@ -141,7 +216,7 @@ def _choice(rng, noun):
     name = rng.choice(("kind", "type", "side", "mode", "style", "color", "variant", "category", "option", w.word(rng), noun + " type", "which " + noun))
     v = rng.choice(options)
     return name, _describe(rng, {"type": "string", "enum": options}, "the " + name, name, "which " + name), v, \
-        rng.choice((f"= {v} @", f"= {v} @", f"= {v} @", f"with {name} {v}", f"{name} {v}", f"as {v}", f"on the {v} {name}")), rng.choice((f"The {name} is {v}.", f"Take {v}.", f"{name} {v}.".capitalize() if name.isascii() else f"{v}."))
+        rng.choice((f"= {v} @", f"= {v} @", f"= {v} @", f"with {name} {v}", f"{name} {v}", f"as {v}", f"of {v}", f"on the {v} {name}")), rng.choice((f"The {name} is {v}.", f"Take {v}.", f"{name} {v}.".capitalize() if name.isascii() else f"{v}."))
 
 
 def _named(rng, noun):
@@ -178,7 +253,7 @@ def need(rng):
     result = tools.Need()
     noun = _noun(rng)
     asks = rng.random() < 0.35
-    verb = rng.choice(("get", "find", "check", "show", "look_up", "fetch")) if asks and rng.random() < 0.4 else rng.choice(_VERBS) if rng.random() < 0.9 else w.made_up(rng, 1, 2)
+    verb = rng.choice(("get", "find", "check", "show", "look_up", "fetch")) if asks and rng.random() < 0.4 else rng.choice(VERBS) if rng.random() < 0.9 else w.made_up(rng, 1, 2)
     count = rng.choices((1, 2, 3), (42, 45, 13))[0]
     makers = rng.choices((_of_noun, _amount, _plain, _choice, _named), (26, 24, 30, 16, 10), k=count)
     made, seen = [], set()
@@ -204,15 +279,22 @@ def need(rng):
             head, article = phrase.replace("@", head), rng.choice(("the ", "", "", "my ")) if article == "a " else article
         else:
             tail.append(phrase)
+    if rng.random() < 0.12 and noun[-1] not in "syhx" and head.endswith(noun):
+        head, article = head + "s", "the " if article == "a " else article
     form = rng.choice(_ASKS if asks else _WANTS if rng.random() < 0.2 else _DOES)
+    subject = noun
+    if "{v}" in form.lower() and rng.random() < 0.15 and any(str(p[2]) in head.split() for p in used):  # "Weigh K-12."
+        head, article, subject = next(str(p[2]) for p in used if str(p[2]) in head.split()), "", verb.replace("_", " ")
     # What the request calls it is not always what the tool is called: the name has to be read.
     spoken_verb = verb.replace("_", " ")
-    if rng.random() < 0.12:
-        verb = rng.choice(_VERBS)
+    if rng.random() < 0.12 and subject == noun:
+        verb = rng.choice(VERBS)
     called = noun
     if rng.random() < 0.2:
         more = rng.choice((w.word(rng), rng.choice(_NOUNS).replace("_", " ")))
         called = rng.choice((more + " " + noun, more + " " + noun, noun + " " + more))
+    if rng.random() < 0.06 and called[-1] not in "syhx":
+        called += "s"
     bare = head[2:] if head.startswith("a ") else head
     text = form.format(n=bare, v=spoken_verb, V=spoken_verb[0].upper() + spoken_verb[1:], a=w.a(bare), A=w.a(bare).capitalize() if bare.islower() else w.a(bare), o=article + bare if article != "a " else w.a(bare), p=rng.choice((" ", " ", ", ")).join(tail) if tail else "")
     if after and text.rstrip()[-1] not in ".?!":
@@ -226,7 +308,7 @@ def need(rng):
         description += rng.choice((" for a user", " in a " + rng.choice(_NOUNS), " of a " + rng.choice(_NOUNS), " on request", " by its " + made[0][0].replace("_", " "))).replace("_", " ")
     result.tool = tools.Tool(name, description[0].upper() + description[1:] + rng.choice(("", "", ".")), [(p[0], p[1], p in used and rng.random() < 0.9) for p in made])
     result.arguments = {p[0]: p[2] for p in made if p in used}
-    result.topic, result.family = noun, called
+    result.topic, result.family = subject, called
     result.kinds = {}
     tools._result(rng, result, rng.choice(("get", "create", "search")), noun, "", rng.choice(("status", "count", "text", "code", "number", "list")))
     return result

@@ -23,7 +23,8 @@ KINDS = {
     "copy": (copying.dialogue, 7, False),
     "json": (json_tasks.dialogue, 18, False),
     "lookup": (lookup.dialogue, 10, False),
-    "tool": (tools.single, 34, True),
+    "tool": (tools.single, 28, True),
+    "many": (tools.many, 9, True),
     "session": (tools.session, 9, True),
     "parallel": (tools.parallel, 16, True),
     "answered": (tools.answered, 11, False),
@@ -59,7 +60,7 @@ def talk_tools(rng):
         q, a, thought = talk.turn(rng)
     offered = tools.others(rng, rng.choice((1, 1, 2, 3)))
     messages = tools.opening(rng) + [{"role": "user", "content": q},
-                                     {"role": "assistant", "content": a, "reasoning_content": "This is talk. Tool: none"}]
+                                     {"role": "assistant", "content": a, "reasoning_content": "This is talk (none)"}]
     return messages, [t.schema(rng) for t in offered]
 
 
@@ -87,7 +88,7 @@ def dialogue(rng, only=None):
             continue
         last = messages[-1]
         if thinks:
-            mode = rng.choices((chat.AUTO, chat.ON, chat.OFF), (50, 10, 40))[0]
+            mode = rng.choices((chat.AUTO, chat.ON, chat.OFF), (64, 10, 26))[0]
         else:
             mode = rng.choices((chat.AUTO, chat.ON, chat.OFF), (55, 10, 35))[0]
             if mode == chat.AUTO:

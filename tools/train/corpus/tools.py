@@ -5,7 +5,11 @@ means, a result and the answer to that result. The same need is offered with its
 calling and declining are learnt as a pair.
 """
 
+import functools
 import json
+import re
+
+import chat
 
 from . import any_tools
 from . import words as w
@@ -872,15 +876,41 @@ def polite(rng, request):
     return request
 
 
+_SMALL = set("a an the to of on off up in for by my new all and or with at is now me it".split())
+
+
+@functools.cache
+def _verbs():
+    return {v.split("_")[0] for v in [name for names, *_ in VERBS.values() for name in names] + [*VERBS, *_GENERIC_VERBS, *any_tools.VERBS]}
+
+
+def _same_word(a, b):
+    """Whether two words are one, but for an ending."""
+    short, long = sorted((a, b), key=len)
+    return long in (short, short + "s", short + "es") or (short[-1:] == "y" and long == short[:-1] + "ies")
+
+
+def about(n):
+    """What a request is about, in the words of its tool's name: all of them from the first one on that the request has too,
+    so that the prompt has the same words before the name."""
+    words = chat.words_of(n.tool.name).split()
+    said = [x for x in re.split("[^a-z0-9é]+", n.request.lower()) if x and x not in _SMALL]
+    topic = [x for x in n.topic.lower().split() if x not in _SMALL]
+    for known in (topic, said):
+        for i, word in enumerate(words):
+            if (i or known is topic) and any(_same_word(word, x) for x in known):
+                return " ".join(words[i:])
+    return " ".join(words[1:] if len(words) > 1 and words[0] in _verbs() else words)
+
+
 def thought_fit(rng, needs):
-    """What it is about, in words of the request (which leads to the tool), and which tool that is."""
-    if len({n.tool.name for n in needs}) == 1:
-        return f"This is about {needs[0].topic}{', more than once' if len(needs) > 1 else ''}. Tool: {needs[0].tool.name}"
-    return "\n".join(f"This is about {n.topic}. Tool: {n.tool.name}" for n in needs)
+    """What it is about, which tool that is, and what of it is to be filled in."""
+    lines = list(dict.fromkeys(f"This is about {about(n)} ({n.tool.name}{': ' if n.arguments else ''}{', '.join(n.arguments)})" for n in needs))
+    return lines[0] + ", more than once" if len(lines) == 1 < len(needs) else "\n".join(lines)
 
 
 def thought_none(rng, n, tools):
-    return f"This is about {n.topic}. Tool: none"
+    return f"This is about {n.topic} (none)"
 
 
 DECLINED = "I have no tool for that."
@@ -899,10 +929,10 @@ def count_offered(rng):
 
 
 def single(rng):
-    """One call, or, of 28 in 100, the same request without the tool that fits."""
+    """One call, or, of 24 in 100, the same request without the tool that fits."""
     n = need(rng)
     extra = count_offered(rng)
-    decline = rng.random() < 0.28
+    decline = rng.random() < 0.24
     messages = opening(rng) + [{"role": "user", "content": polite(rng, n.request)}]
     if decline:
         tools = [t.schema(rng) for t in others(rng, max(1, extra), n)]
@@ -945,6 +975,19 @@ def parallel(rng, need=need):
     tools = offered(rng, needs, rng.choice((0, 0, 1, 1, 2, 3)))
     reply = {"role": "assistant", "content": "", "tool_calls": [call(n) for n in needs], "reasoning_content": thought_fit(rng, needs)}
     return messages + [reply], tools
+
+
+def many(rng):
+    """Three to six different calls at once: more to learn from one list of tools."""
+    needs = []
+    count = rng.choice((3, 4, 5, 6))
+    while len(needs) < count:
+        n = need(rng)
+        if n.tool.name not in {x.tool.name for x in needs} and not any(set(n.family.split()) & set(x.family.split()) for x in needs):
+            needs.append(n)
+    tools = offered(rng, needs, rng.choice((0, 1, 2)))
+    messages = opening(rng) + [{"role": "user", "content": rng.choice((" ", "\n", "\n- ")).join(n.request for n in needs)}]
+    return messages + [{"role": "assistant", "content": "", "tool_calls": [call(n) for n in needs], "reasoning_content": thought_fit(rng, needs)}], tools
 
 
 def _alike(rng):
@@ -1036,9 +1079,9 @@ def chained(rng):
     tools = [t.schema(rng) for t in (add, prime)]
     yes = rng.random() < 0.5
     messages = [{"role": "user", "content": rng.choice(("Is the result of {} + {} prime?", "Is {} + {} prime? Think step by step.", "Is the sum of {} and {} a prime number?")).format(a, b)}]
-    steps = [{"role": "assistant", "content": "", "tool_calls": [{"name": "add", "arguments": {"a": a, "b": b}}], "reasoning_content": "This is about two numbers. Tool: add"},
+    steps = [{"role": "assistant", "content": "", "tool_calls": [{"name": "add", "arguments": {"a": a, "b": b}}], "reasoning_content": "This is about add (add: a, b)"},
              {"role": "tool", "content": str(s)},
-             {"role": "assistant", "content": "", "tool_calls": [{"name": prime.name, "arguments": {"n": s}}], "reasoning_content": f"The sum is {s}. Tool: {prime.name}"},
+             {"role": "assistant", "content": "", "tool_calls": [{"name": prime.name, "arguments": {"n": s}}], "reasoning_content": f"The sum is {s}. This is about prime ({prime.name}: n)"},
              {"role": "tool", "content": "true" if yes else "false"},
              {"role": "assistant", "content": f"{'Yes' if yes else 'No'}, {s} is {'' if yes else 'not '}a prime number.", "reasoning_content": "The tool has answered. I tell the user."}]
     return messages + steps[:rng.choice((1, 3, 5))], tools
