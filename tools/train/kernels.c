@@ -138,12 +138,12 @@ void part_heads(const bf16* in, bf16* o, long b, long t, long heads, long h) {
         memcpy(o + ((i * heads + n) * t + p) * h, in + ((i * t + p) * heads + n) * h, h * sizeof(bf16));
 }
 
-// rows of t scores; row i belongs to position i % t and sees the positions up to it. In place.
-void causal_softmax(bf16* s, long rows, long t, float scale) {
+// Rows of t scores, of the last `queries` positions of t, over and over; each sees the positions up to its own. In place.
+void causal_softmax(bf16* s, long rows, long queries, long t, float scale) {
   float e[4096];
   for (long i = 0; i < rows; i++) {
     bf16* row = s + i * t;
-    long n = i % t + 1;
+    long n = t - queries + i % queries + 1;
     float top = -1e30f, sum = 0;
     for (long j = 0; j < n; j++) {
       e[j] = up(row[j]) * scale;
@@ -160,11 +160,11 @@ void causal_softmax(bf16* s, long rows, long t, float scale) {
 }
 
 // ds = p * (dp - sum(p * dp)) * scale, into dp.
-void causal_softmax_back(const bf16* p, bf16* dp, long rows, long t, float scale) {
+void causal_softmax_back(const bf16* p, bf16* dp, long rows, long queries, long t, float scale) {
   for (long i = 0; i < rows; i++) {
     const bf16* a = p + i * t;
     bf16* b = dp + i * t;
-    long n = i % t + 1;
+    long n = t - queries + i % queries + 1;
     float dot = 0;
     for (long j = 0; j < n; j++) dot += up(a[j]) * up(b[j]);
     for (long j = 0; j < n; j++) b[j] = down(up(a[j]) * (up(b[j]) - dot) * scale);

@@ -207,9 +207,7 @@ class FastModel:
             q = torch.empty(b * s.kv_heads, group * t, h, dtype=bf)
             key, v = torch.empty(b * s.kv_heads, t, h, dtype=bf), torch.empty(b * s.kv_heads, t, h, dtype=bf)
             k.split_heads(qkv, q, key, v, self.table, b, t, s.heads, s.kv_heads, h)
-            p = torch.bmm(q, key.transpose(1, 2))
-            k.causal_softmax(p, b * s.heads * t, t, scale)
-            o = torch.bmm(p, v)
+            q, p, o = self._attention(q, key, v, group, scale)
             om = torch.empty(n, s.heads * h, dtype=bf)
             k.join_heads(o, om, b, t, s.heads, h)
             delta = k.product(om, w[f"{i}.o"])
@@ -249,11 +247,7 @@ class FastModel:
             dom = k.product_back(dx16, w[f"{i}.o"])
             do = torch.empty(b * s.kv_heads, group * t, h, dtype=bf)
             k.part_heads(dom, do, b, t, s.heads, h)
-            dp = torch.bmm(do, v.transpose(1, 2))
-            dv = torch.bmm(p.transpose(1, 2), do)
-            k.causal_softmax_back(p, dp, b * s.heads * t, t, scale)
-            dq = torch.bmm(dp, key)
-            dk = torch.bmm(dp.transpose(1, 2), q)
+            dq, dk, dv = self._attention_back(q, key, v, p, do, group, scale)
             dqkv = torch.empty(n, (s.heads + 2 * s.kv_heads) * h, dtype=bf)
             k.join_heads_back(dqkv, dq, dk, dv, self.table, b, t, s.heads, s.kv_heads, h)
             k.add_outer(g[f"{i}.qkv"], dqkv, h1)
@@ -261,6 +255,38 @@ class FastModel:
             k.norm_back(dx, dx16, dh, h1, r1, n, d)
         k.embed_back(g["embed"], ids, dx, n, d, s.input_scale)
         return sums
+
+    # Attention goes by blocks of queries, each of which meets the keys up to its own end alone: nearly half of the scores lie
+    # beyond the diagonal, and of dialogues of 1,000 tokens they are two fifths of the work.
+    BLOCK = 256
+
+    def _blocks(self, x, group, t):
+        """x [b * kv_heads, group * t, head] cut by time: [b * kv_heads, group * queries, head] each, and where it ends."""
+        x = x.view(-1, group, t, x.shape[-1])
+        return [(x[:, :, at:at + self.BLOCK].reshape(x.shape[0], -1, x.shape[-1]), min(at + self.BLOCK, t)) for at in range(0, t, self.BLOCK)]
+
+    def _joined(self, blocks, group):
+        return torch.cat([x.view(x.shape[0], group, -1, x.shape[-1]) for x in blocks], 2).view(blocks[0].shape[0], -1, blocks[0].shape[-1])
+
+    def _attention(self, q, key, v, group, scale):
+        """The queries in blocks, the probabilities of each block, and the output as q lies."""
+        blocks, probabilities, out = self._blocks(q, group, key.shape[1]), [], []
+        for x, end in blocks:
+            p = torch.bmm(x, key[:, :end].transpose(1, 2))
+            self.k.causal_softmax(p, p.shape[0] * p.shape[1], x.shape[1] // group, end, scale)
+            probabilities.append(p)
+            out.append(torch.bmm(p, v[:, :end]))
+        return [x for x, _ in blocks], probabilities, self._joined(out, group)
+
+    def _attention_back(self, q, key, v, probabilities, do, group, scale):
+        dq, dk, dv = [], torch.zeros(key.shape), torch.zeros(v.shape)
+        for x, p, (dx, end) in zip(q, probabilities, self._blocks(do, group, key.shape[1])):
+            dp = torch.bmm(dx, v[:, :end].transpose(1, 2))
+            dv[:, :end] += torch.bmm(p.transpose(1, 2), dx)
+            self.k.causal_softmax_back(p, dp, p.shape[0] * p.shape[1], x.shape[1] // group, end, scale)
+            dq.append(torch.bmm(dp, key[:, :end]))
+            dk[:, :end] += torch.bmm(dp.transpose(1, 2), x)
+        return self._joined(dq, group), dk.bfloat16(), dv.bfloat16()
 
     def new_gradients(self):
         s = self.s

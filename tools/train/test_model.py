@@ -30,10 +30,16 @@ def batch(rng):
 
 class ModelTest(unittest.TestCase):
     def test_both_ways_have_the_same_gradients(self):
+        for block in (model.FastModel.BLOCK, 16, 12):  # attention all at once, and cut in even and uneven parts
+            with self.subTest(block=block):
+                self._both_ways(block)
+
+    def _both_ways(self, block):
         rng = torch.Generator().manual_seed(1)
         p, made = model.new_parameters(SHAPE, 1), batch(rng)
         with tempfile.TemporaryDirectory() as folder:
             fast = model.FastModel(SHAPE, Kernels(folder))
+        fast.BLOCK = block
         with torch.inference_mode():
             gradients = fast.new_gradients()
             sums = fast.gradients(fast.weights(p), gradients, made)

@@ -125,6 +125,9 @@ _TIMES = "time hour start start_time at begin_time".split()
 _PEOPLE = "person name player guest member patient visitor owner driver student client author user participant".split()
 _FILES = "file document source image input attachment picture scan path".split()
 _SUFFIXES = "number id code name key ref no".split()
+_FEATURES = """insured gift wrapped refundable draft silent quiet urgent dry_run verbose include_tax notify fragile public private
+anonymous recurring waterproof overnight preview force backup archived with_photos add_receipt skip_weekends keep_copy
+round_up use_points send_copy as_guest paperless detailed""".split()
 
 
 def _noun(rng):
@@ -136,6 +139,19 @@ def _noun(rng):
     if k < 0.88:  # a word that the vocabulary has in pieces only
         return rng.choice((lambda r: r.choice(w.NOUNS + w.THINGS + w.FOODS) + r.choice(w.NOUNS + w.ANIMALS + _NOUNS).replace("_", ""), w.made_up, lambda r: r.choice(_PIECES) + r.choice(_PIECES)))(rng)
     return rng.choice((rng.choice(_NOUNS).replace("_", " "), rng.choice(w.ADJECTIVES + w.COLORS), w.word(rng))) + " " + rng.choice(_NOUNS).replace("_", " ")
+
+
+def _letters(rng):
+    return "".join(rng.choice("ABCDEFGHIKLMNOPQRSTVWXZ") for _ in range(rng.choice((2, 3, 3, 4))))
+
+
+def _plural(noun):
+    """More than one of them, or "" where it isn't as simple as that."""
+    if noun[-1:] == "y" and noun[-2:-1] not in "aeiou":
+        return noun[:-1] + "ies"
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return noun + "es" if noun.endswith(("x", "ch", "sh")) else ""
+    return noun + "s"
 
 
 def _describe(rng, schema, *texts):
@@ -167,6 +183,10 @@ def _amount(rng, noun):
         phrases = [f"{v} {spoken}", f"{size} {v} {spoken}", f"with {size} {v} {spoken}", f"to {v} {spoken}", f"of {v} {spoken}", f"by {v} {spoken}", f"for {v} {spoken}", f"{size} {v}"]
         alone = [f"The {size} is {v} {spoken}.", f"It has a {size} of {v} {spoken}.", f"It is {v} {spoken}."]
         texts = [size + " in " + unit, "the " + size, size]
+    elif rng.random() < 0.22 and _plural(noun):  # "Buy 58 crates."
+        v = max(v, 2)
+        name = rng.choice(("count", "quantity", "amount", "number", "how many", "total", "number of " + _plural(noun), "num " + _plural(noun), noun + " count"))
+        phrases, alone, texts = [f"# {v}"], [f"I need {v} {_plural(noun)}.", f"{v} {_plural(noun)}, please."], [f"how many {_plural(noun)}", "how many", f"number of {_plural(noun)}"]
     else:
         unit = rng.choice(_UNITS) if rng.random() < 0.92 else w.word(rng) + "s"
         name = rng.choice((unit, unit, "num " + unit, "number of " + unit, unit + " count", "count", "how many"))
@@ -190,7 +210,7 @@ def _plain(rng, noun):
         phrases = [f"at {v}", f"from {v}", f"by {v}"]
     elif k == 3:
         v, name = rng.choice((w.first, w.full_name))(rng), rng.choice(_PEOPLE)
-        phrases = [f"for {v}", f"of {v}", f"with {v}", f"from {v}", f"to {v}", f"by {v}"]
+        phrases = [f"for {v}", f"of {v}", f"with {v}", f"from {v}", f"to {v}", f"by {v}", f"= {v}'s @"]
     elif k == 4:
         v, name = rng.choice((w.file_name, w.file_name, w.folder, w.url))(rng), rng.choice(_FILES)
         phrases = [f"in {v}", f"from {v}", f"{v}", f"of {v}", f"on {v}"]
@@ -199,7 +219,7 @@ def _plain(rng, noun):
         phrases = [f"to {v}", f"for {v}", f"of {v}"]
     elif k == 6:
         v, name = rng.choice(((rng.choice(list(w.LANGUAGES)), "language"), (rng.choice(list(w.CAPITALS)).replace("the ", ""), rng.choice(("country", "origin", "nation")))))
-        phrases = [f"in {v}", f"from {v}", f"for {v}"]
+        phrases = [f"in {v}", f"from {v}", f"for {v}"] + ([f"speaking {v}"] if name == "language" else [])
     else:
         v, name = w.first(rng) if rng.random() < 0.6 else w.made_up(rng, 2, 3).capitalize() if rng.random() < 0.4 else w.word(rng), noun if rng.random() < 0.4 else w.word(rng)
         phrases = [f"called {v}", f"named {v}", f"@ {v}"] if name == noun else [f"with {name} {v}", f"of {name} {v}", f"at {name} {v}"]
@@ -235,8 +255,16 @@ def _named(rng, noun):
         rng.choice((f"The {name} is {quoted}.", f"My {name} is {quoted}.", f"Its {name} is {quoted}."))
 
 
+def _feature(rng, noun):
+    """What may be switched on and mostly isn't asked for: such a parameter is left out."""
+    name = rng.choice((rng.choice(_FEATURES), rng.choice(_FEATURES), w.word(rng), rng.choice(VERBS) + "_" + rng.choice(_NOUNS))).replace("_", " ")
+    v = rng.random() < 0.8
+    return name, _describe(rng, {"type": "boolean"}, name, "whether it is " + name, name + " " + rng.choice(("service", "mode", "option")), "the " + name), v, \
+        f"with {name} set to {'true' if v else 'false'}", f"Set {name} to {'true' if v else 'false'}."
+
+
 _ASKS = ["What is the {n} {p}?", "Which {n} is there {p}?", "Where is the {n} {p}?", "When is the {n} {p}?", "How much {n} is there {p}?", "I need the {n} {p}.", "Show me the {n} {p}.",
-         "How is the {n} {p}?", "Tell me the {n} {p}.", "How big is the {n} {p}?", "What's the {n} {p}?", "Is there a {n} {p}?", "I would like to know the {n} {p}.", "How many of the {n} are there {p}?"]
+         "How is the {n} {p}?", "Tell me the {n} {p}.", "How big is the {n} {p}?", "What's the {n} {p}?", "Is there a {n} {p}?", "Is the {n} {p} {j}?", "Which {w} has the {n} {p}?", "What does the {n} {p} mean?", "I would like to know the {n} {p}.", "How many of the {n} are there {p}?"]
 _WANTS = ["I need {a} {p}.", "{A} {p}, please.", "I would like {a} {p}.", "It is about {o} {p}.", "Can you help me with {o} {p}?", "Please take care of {o} {p}.", "I have {a} {p}."]
 _DOES = ["{V} {o} {p}.", "Please {v} {o} {p}.", "Can you {v} {o} {p}?", "I want to {v} {o} {p}.", "I'd like to {v} {o} {p}.", "Could you {v} {o} {p}?", "{V} {o} {p}, please.", "I need to {v} {o} {p}.",
          "{V} {o} {p}", "I need {a} {p}.", "There is {a} {p}. Please {v} it.", "Help me {v} {o} {p}."]
@@ -246,15 +274,25 @@ def _clean(text):
     for a, b in ((" .", "."), (" ?", "?"), (" ,", ","), ("  ", " ")):
         while a in text:
             text = text.replace(a, b)
-    return text
+    return text.strip()
 
 
 def need(rng):
     result = tools.Need()
     noun = _noun(rng)
+    short = long = ""  # what a name has instead of a long noun: calculate_lmv
+    if rng.random() < 0.06:
+        if rng.random() < 0.6:
+            noun = rng.choice((_letters(rng), _letters(rng) + " " + rng.choice(_SUFFIXES[2:] + _NOUNS).replace("_", " "), rng.choice(_NOUNS).replace("_", " ") + " " + _letters(rng)))
+        else:
+            parts = [rng.choice(w.ADJECTIVES + w.NOUNS)] + [rng.choice(_NOUNS + _LONG_NOUNS).replace("_", " ") for _ in range(rng.choice((1, 2, 2)))]
+            noun = " ".join(parts)
+            short = "".join(x[0] for x in noun.split())
+            if rng.random() < 0.4:
+                long, noun = noun, short.upper()
     asks = rng.random() < 0.35
     verb = rng.choice(("get", "find", "check", "show", "look_up", "fetch")) if asks and rng.random() < 0.4 else rng.choice(VERBS) if rng.random() < 0.9 else w.made_up(rng, 1, 2)
-    count = rng.choices((1, 2, 3), (42, 45, 13))[0]
+    count = rng.choices((0, 1, 2, 3), (5, 40, 43, 12))[0]
     makers = rng.choices((_of_noun, _amount, _plain, _choice, _named), (26, 24, 30, 16, 10), k=count)
     made, seen = [], set()
     for maker in dict.fromkeys(makers):  # two of a kind would be hard to tell apart
@@ -264,8 +302,14 @@ def need(rng):
             seen.add(key)
             made.append((key, *p[1:]))
     used = [p for p in made if rng.random() < 0.88] or made[:1]
+    if rng.random() < 0.12:
+        p = _feature(rng, noun)
+        key = tools._case(rng, p[0].split(), 0)
+        if key not in seen:
+            made.insert(rng.choice((len(made), len(made), rng.randint(0, len(made)))), (key, *p[1:]))
+            used = [x for x in made if x in used or (x[0] == key and rng.random() < 0.15)]
     # The noun with what clings to it, then the phrases; now and then a value in a sentence of its own.
-    head, tail, after = noun, [], []
+    head, tail, after, amount, clings = noun, [], [], "", 0
     article = rng.choice(("the ", "the ", "a ", "my ", ""))
     spoken = list(used)
     rng.shuffle(spoken)
@@ -273,39 +317,51 @@ def need(rng):
         phrase, alone = p[3], p[4]
         if rng.random() < 0.13:
             after.append(alone)
+        elif phrase.startswith("# "):
+            amount = phrase[2:]
         elif phrase.startswith("= "):
+            clings += 1
             head = phrase[2:].replace("@", head)
+            article = "" if "'s " in phrase else article
         elif phrase.startswith("@"):
+            clings += 1
             head, article = phrase.replace("@", head), rng.choice(("the ", "", "", "my ")) if article == "a " else article
         else:
             tail.append(phrase)
-    if rng.random() < 0.12 and noun[-1] not in "syhx" and head.endswith(noun):
-        head, article = head + "s", "the " if article == "a " else article
+    if not used or rng.random() < 0.06:
+        head = (rng.choice(w.ADJECTIVES) + " " if rng.random() < 0.5 and "'s " not in head else "") + head
+    if (amount or rng.random() < 0.12) and _plural(noun) and noun in head:
+        before, after_noun = head.rsplit(noun, 1)
+        head, article = f"{amount} {before}{_plural(noun)}{after_noun}".strip(), "" if amount else "the " if article == "a " else article
+    elif amount:
+        tail.append(f"with {amount} of them")
     form = rng.choice(_ASKS if asks else _WANTS if rng.random() < 0.2 else _DOES)
-    subject = noun
-    if "{v}" in form.lower() and rng.random() < 0.15 and any(str(p[2]) in head.split() for p in used):  # "Weigh K-12."
+    subject = noun if noun in head else _plural(noun)
+    if amount and form in _ASKS:
+        form = rng.choice(_DOES)
+    if not amount and clings == 1 and "{v}" in form.lower() and rng.random() < 0.15 and any(str(p[2]) in head.split() for p in used):  # "Weigh K-12."
         head, article, subject = next(str(p[2]) for p in used if str(p[2]) in head.split()), "", verb.replace("_", " ")
     # What the request calls it is not always what the tool is called: the name has to be read.
     spoken_verb = verb.replace("_", " ")
-    if rng.random() < 0.12 and subject == noun:
+    if rng.random() < 0.12 and noun in head:
         verb = rng.choice(VERBS)
-    called = noun
+    called = short or noun.lower()
     if rng.random() < 0.2:
         more = rng.choice((w.word(rng), rng.choice(_NOUNS).replace("_", " ")))
-        called = rng.choice((more + " " + noun, more + " " + noun, noun + " " + more))
-    if rng.random() < 0.06 and called[-1] not in "syhx":
-        called += "s"
+        called = rng.choice((more + " " + called, more + " " + called, called + " " + more))
+    if rng.random() < 0.06 and not short and _plural(called):
+        called = _plural(called)
     bare = head[2:] if head.startswith("a ") else head
-    text = form.format(n=bare, v=spoken_verb, V=spoken_verb[0].upper() + spoken_verb[1:], a=w.a(bare), A=w.a(bare).capitalize() if bare.islower() else w.a(bare), o=article + bare if article != "a " else w.a(bare), p=rng.choice((" ", " ", ", ")).join(tail) if tail else "")
+    text = form.format(n=bare, v=spoken_verb, V=spoken_verb[0].upper() + spoken_verb[1:], a=w.a(bare), A=w.a(bare).capitalize() if bare.islower() else w.a(bare), o=article + bare if article != "a " else w.a(bare), j=rng.choice(w.ADJECTIVES), w=w.word(rng), p=rng.choice((" ", " ", ", ")).join(tail) if tail else "")
     if after and text.rstrip()[-1] not in ".?!":
         text = text.rstrip() + "."
     result.request = _clean(" ".join([text] + after))
     parts = rng.choices(([verb, called], [called], [verb, called, rng.choice(("info", "data", "now", "service", "entry", "value"))], [called, verb]), (84, 7, 5, 4))[0]
     name = tools._case(rng, parts, tools._style(rng))
-    named_verb, described = verb.replace("_", " "), rng.choice((noun, called))
+    named_verb, described = verb.replace("_", " "), long or noun if short else rng.choice((noun, called))
     description = rng.choice((named_verb + " {}", named_verb + " {}", tools.third_person(named_verb) + " {}", "{} " + named_verb)).format(rng.choice((w.a(described), "the " + described, described)))
     if rng.random() < 0.25:
-        description += rng.choice((" for a user", " in a " + rng.choice(_NOUNS), " of a " + rng.choice(_NOUNS), " on request", " by its " + made[0][0].replace("_", " "))).replace("_", " ")
+        description += rng.choice((" for a user", " in a " + rng.choice(_NOUNS), " of a " + rng.choice(_NOUNS), " on request", " by its " + made[0][0].replace("_", " ") if made else "")).replace("_", " ")
     result.tool = tools.Tool(name, description[0].upper() + description[1:] + rng.choice(("", "", ".")), [(p[0], p[1], p in used and rng.random() < 0.9) for p in made])
     result.arguments = {p[0]: p[2] for p in made if p in used}
     result.topic, result.family = subject, called

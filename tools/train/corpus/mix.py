@@ -21,13 +21,13 @@ KINDS = {
     "talk_long": (memory.long_talk, 0.25, False),
     "sums": (sums.dialogue, 6, True),
     "copy": (copying.dialogue, 7, False),
-    "json": (json_tasks.dialogue, 18, False),
+    "json": (json_tasks.dialogue, 20, False),
     "lookup": (lookup.dialogue, 10, False),
     "tool": (tools.single, 28, True),
     "many": (tools.many, 9, True),
     "session": (tools.session, 9, True),
     "parallel": (tools.parallel, 16, True),
-    "answered": (tools.answered, 11, False),
+    "answered": (tools.answered, 12.5, False),
     "chained": (tools.chained, 0.6, True),
 }
 

@@ -487,6 +487,10 @@ class Tool:
         if rng.random() < 0.15:
             parameters["additionalProperties"] = False
         function = {"name": self.name, "description": self.description, "parameters": parameters}
+        if not properties and rng.random() < 0.5:  # nothing to give: there are several ways of saying so
+            function["parameters"] = {"type": "object", "properties": {}}
+            if rng.random() < 0.4:
+                del function["parameters"]
         if rng.random() < 0.06:
             del function["description"]
         if rng.random() < 0.05:
@@ -929,10 +933,10 @@ def count_offered(rng):
 
 
 def single(rng):
-    """One call, or, of 24 in 100, the same request without the tool that fits."""
+    """One call, or, of 19 in 100, the same request without the tool that fits."""
     n = need(rng)
     extra = count_offered(rng)
-    decline = rng.random() < 0.24
+    decline = rng.random() < 0.19
     messages = opening(rng) + [{"role": "user", "content": polite(rng, n.request)}]
     if decline:
         tools = [t.schema(rng) for t in others(rng, max(1, extra), n)]
