@@ -49,8 +49,11 @@ class CorpusTest(unittest.TestCase):
             thought = tools.thought_fit(rng, [need])
             self.assertIn(f"({need.tool.name}", thought)
             self.assertEqual(thought.count("\n"), 0)
-        for _ in range(200):
-            messages, offered = tools.many(rng)
+        for maker in (tools.many, tools.again) * 200:
+            messages, offered = maker(rng)
+            for call in messages[-1]["tool_calls"]:
+                for text in texts(call["arguments"]):
+                    self.assertTrue(text == "true" or text in messages[-2]["content"], messages)
             self.assertEqual(messages[-1]["reasoning_content"].count("\n") + 1, len(messages[-1]["tool_calls"]))
             self.assertLessEqual({call["name"] for call in messages[-1]["tool_calls"]}, {tool["function"]["name"] for tool in offered})
 

@@ -292,7 +292,7 @@ def need(rng):
                 long, noun = noun, short.upper()
     asks = rng.random() < 0.35
     verb = rng.choice(("get", "find", "check", "show", "look_up", "fetch")) if asks and rng.random() < 0.4 else rng.choice(VERBS) if rng.random() < 0.9 else w.made_up(rng, 1, 2)
-    count = rng.choices((0, 1, 2, 3), (5, 40, 43, 12))[0]
+    count = rng.choices((0, 1, 2, 3, 4), (5, 38, 40, 13, 4))[0]
     makers = rng.choices((_of_noun, _amount, _plain, _choice, _named), (26, 24, 30, 16, 10), k=count)
     made, seen = [], set()
     for maker in dict.fromkeys(makers):  # two of a kind would be hard to tell apart
@@ -301,7 +301,7 @@ def need(rng):
         if key not in seen:
             seen.add(key)
             made.append((key, *p[1:]))
-    used = [p for p in made if rng.random() < 0.88] or made[:1]
+    used = [p for p in made if rng.random() < 0.83] or made[:1]
     if rng.random() < 0.12:
         p = _feature(rng, noun)
         key = tools._case(rng, p[0].split(), 0)

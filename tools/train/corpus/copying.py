@@ -35,7 +35,7 @@ def _thing(rng):
     if k == 3:
         return rng.choice((w.code, w.email, w.url, w.folder, w.file_name, w.date_iso, w.full_name))(rng)
     if k == 4:
-        return w.digits(rng, 1, 14)
+        return w.digits(rng, 1, 14) if rng.random() < 0.6 else w.few_digits(rng, 4, 16)
     return w.sentence(rng)
 
 

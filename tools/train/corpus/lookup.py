@@ -36,8 +36,10 @@ def _value(rng):
     k = rng.random()
     if k < 0.3:
         return w.word(rng)
-    if k < 0.45:
+    if k < 0.43:
         return identifier(rng)
+    if k < 0.5:
+        return rng.choice(("", "+", "#", "ID-")) + w.few_digits(rng)
     return rng.choice((w.code, w.full_name, w.city, w.first, w.date_iso, w.clock, w.email, w.file_name, lambda r: r.randint(0, 10 ** r.randint(1, 5)), lambda r: r.randint(0, 99),
                        w.price, lambda r: w.made_up(r, 2, 3).capitalize()))(rng)
 

@@ -541,7 +541,8 @@ def catalogued(rng):
     return _catalogued(rng, obj, rng.choice(actions.split()), params.split(), value)
 
 
-def _catalogued(rng, obj, action, params, value):
+def _catalogued(rng, obj, action, params, value, whole=False):
+    """whole: the tool has all that it can take, whether the request says it or not."""
     verbs, description, requests = VERBS.get(action) or _plain(action)
     style = _style(rng)
     verb = rng.choice(verbs)
@@ -560,7 +561,7 @@ def _catalogued(rng, obj, action, params, value):
             pname = next((other for other in (*KINDS[kind][0].split(), kind) if other not in seen), pname + "_2")
         seen.add(pname)
         used = not optional or rng.random() < 0.4
-        if optional and not used and rng.random() < 0.4:
+        if optional and not used and not whole and rng.random() < 0.4:
             continue
         v, text = KINDS[kind][3](rng)
         if used:
@@ -571,6 +572,7 @@ def _catalogued(rng, obj, action, params, value):
     if rng.random() < 0.15:
         rng.shuffle(chosen)
     need = Need()
+    need.chosen, need.asked, need.row = chosen, requests, (action, value)
     fill = dict(o=obj, ao=ao, ap=ao if rng.random() < 0.5 or plural else obj + "s", p=" ".join(phrases))
     descr = description.format(**fill)
     extra = rng.random()
@@ -580,12 +582,35 @@ def _catalogued(rng, obj, action, params, value):
         descr += rng.choice((" for the user", " by " + chosen[0][0].replace("_", " "), " of a customer", " and return the result"))
     need.tool = Tool(name, descr, [(n, s, r) for n, s, r, _, _, _ in chosen])
     request = rng.choice(requests).format(**fill)
-    need.request = request.replace(" :", ":").replace(" ,", ",").replace(" .", ".").replace(" ?", "?").replace("  ", " ")
+    need.request = _spaced(request)
     need.arguments = {n: v for n, _, _, used, v, _ in chosen if used}
     need.topic, need.family = obj, obj
     need.kinds = {n: KINDS[k] for n, _, _, used, _, k in chosen if used}
     _result(rng, need, action, obj, phrases[0] if phrases else "", value)
     return need
+
+
+def _asked_again(rng, need, used):
+    """The same tool, asked for with other values and other options: those whose names are in used."""
+    other = Need()
+    other.tool, other.topic, other.family, other.kinds = need.tool, need.topic, need.family, {}
+    other.arguments, phrases = {}, []
+    for name, _, _, _, _, kind in need.chosen:
+        if name in used:
+            other.arguments[name], text = KINDS[kind][3](rng)
+            other.kinds[name] = KINDS[kind]
+            phrases.append(rng.choice(KINDS[kind][4]).replace("{v}", text))
+    if rng.random() < 0.3:
+        rng.shuffle(phrases)
+    obj = need.topic
+    ao = obj if obj.endswith("s") else w.a(obj)
+    other.request = _spaced(rng.choice(need.asked).format(o=obj, ao=ao, ap=ao, p=" ".join(phrases)))
+    _result(rng, other, need.row[0], obj, phrases[0] if phrases else "", need.row[1])
+    return other
+
+
+def _spaced(request):
+    return request.replace(" :", ":").replace(" ,", ",").replace(" .", ".").replace(" ?", "?").replace("  ", " ")
 
 
 def _result(rng, need, action, obj, phrase, value):
@@ -992,6 +1017,31 @@ def many(rng):
     tools = offered(rng, needs, rng.choice((0, 1, 2)))
     messages = opening(rng) + [{"role": "user", "content": rng.choice((" ", "\n", "\n- ")).join(n.request for n in needs)}]
     return messages + [{"role": "assistant", "content": "", "tool_calls": [call(n) for n in needs], "reasoning_content": thought_fit(rng, needs)}], tools
+
+
+_OPTIONS = [row for row in _TABLE if "?" in row[2] and len(row[2].split()) > 1]
+_OPTIONS_OF = [2 ** row[2].count("?") for row in _OPTIONS]
+
+
+def again(rng):
+    """One tool, asked for several times with other options each: which parameters does a request give?"""
+    obj, actions, params, value = rng.choices(_OPTIONS, _OPTIONS_OF)[0]
+    n = _catalogued(rng, obj, rng.choice(actions.split()), params.split(), value, whole=True)
+    fixed, optional = [c[0] for c in n.chosen if c[2]], [c[0] for c in n.chosen if not c[2]]
+    sets = {tuple(name for name in optional if rng.random() < 0.5) for _ in range(8)}
+    needs = [_asked_again(rng, n, {*fixed, *chosen}) for chosen in sorted(sets) if fixed or chosen]
+    rng.shuffle(needs)
+    needs = needs[:rng.choice((2, 3, 4, 5))]
+    tools = offered(rng, [n], rng.choice((0, 0, 0, 1)))
+    messages = opening(rng)
+    if rng.random() < 0.5:
+        messages += [{"role": "user", "content": rng.choice((" ", "\n", "\n- ")).join(x.request for x in needs)},
+                     {"role": "assistant", "content": "", "tool_calls": [call(x) for x in needs], "reasoning_content": thought_fit(rng, needs)}]
+        return messages, tools
+    for x in needs:
+        messages += [{"role": "user", "content": polite(rng, x.request)}, {"role": "assistant", "content": "", "tool_calls": [call(x)], "reasoning_content": thought_fit(rng, [x])},
+                     {"role": "tool", "content": x.result}, {"role": "assistant", "content": x.answer}]
+    return messages[:-2], tools
 
 
 def _alike(rng):

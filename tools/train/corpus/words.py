@@ -136,6 +136,12 @@ def digits(rng, low=1, high=6):
     return str(rng.randint(10 ** (n - 1), 10 ** n - 1))
 
 
+def few_digits(rng, low=4, high=12):
+    """A long number of two to four digits over and over: what comes next follows from more than the last one."""
+    some = rng.sample("0123456789", rng.choice((2, 3, 3, 4)))
+    return "".join(rng.choice(some) for _ in range(rng.randint(low, high)))
+
+
 def code(rng):
     shape = rng.randint(0, 6)
     letters = "".join(rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(rng.randint(1, 3)))
