@@ -864,7 +864,7 @@ def any_tool(rng):
 
 
 def need(rng):
-    return trained(rng) if rng.random() < 0.58 else any_tool(rng)
+    return trained(rng) if rng.random() < 0.66 else any_tool(rng)
 
 
 def others(rng, count, *needs):
@@ -954,7 +954,7 @@ def call(n):
 
 
 def count_offered(rng):
-    return rng.choices((0, 1, 2, 3, 4, 5, 7), (24, 24, 14, 22, 10, 4, 2))[0]
+    return rng.choices((0, 1, 2, 3, 4, 5, 7), (30, 26, 12, 18, 8, 4, 2))[0]
 
 
 def single(rng):
