@@ -21,14 +21,14 @@ KINDS = {
     "talk_long": (memory.long_talk, 0.25, False),
     "sums": (sums.dialogue, 6, True),
     "copy": (copying.dialogue, 7, False),
-    "json": (json_tasks.dialogue, 62, False),
+    "json": (json_tasks.dialogue, 50, False),
     "lookup": (lookup.dialogue, 12, False),
     "tool": (tools.single, 27, True),
     "many": (tools.many, 6, True),
     "session": (tools.session, 6, True),
-    "again": (tools.again, 10, True),
+    "again": (tools.again, 24, True),
     "parallel": (tools.parallel, 13, True),
-    "answered": (tools.answered, 22, False),
+    "answered": (tools.answered, 17, False),
     "chained": (tools.chained, 0.6, True),
 }
 
