@@ -236,7 +236,7 @@ def _choice(rng, noun):
     name = rng.choice(("kind", "type", "side", "mode", "style", "color", "variant", "category", "option", w.word(rng), noun + " type", "which " + noun))
     v = rng.choice(options)
     return name, _describe(rng, {"type": "string", "enum": options}, "the " + name, name, "which " + name), v, \
-        rng.choice((f"= {v} @", f"= {v} @", f"= {v} @", f"with {name} {v}", f"{name} {v}", f"as {v}", f"of {v}", f"on the {v} {name}")), rng.choice((f"The {name} is {v}.", f"Take {v}.", f"{name} {v}.".capitalize() if name.isascii() else f"{v}."))
+        rng.choice((f"= {v} @", f"= {v} @", f"= {v} @", f"with {name} {v}", f"{name} {v}", f"as {v}", f"of {v}", f"on the {v} {name}")), rng.choice((f"The {name} is {v}.", f"Take {v}.", f"{name[0].upper()}{name[1:]} {v}."))
 
 
 def _named(rng, noun):
@@ -277,10 +277,10 @@ def _clean(text):
     return text.strip()
 
 
-def need(rng):
-    result = tools.Need()
-    noun = _noun(rng)
-    short = long = ""  # what a name has instead of a long noun: calculate_lmv
+def _thing(rng):
+    """(noun, short, long): what the tool is about; where its name abbreviates that, the abbreviation and, if the request has it
+    too, what it stands for: ("LMV", "lmv", "loud magnet valve") for calculate_lmv."""
+    noun, short, long = _noun(rng), "", ""
     if rng.random() < 0.06:
         if rng.random() < 0.6:
             noun = rng.choice((_letters(rng), _letters(rng) + " " + rng.choice(_SUFFIXES[2:] + _NOUNS).replace("_", " "), rng.choice(_NOUNS).replace("_", " ") + " " + _letters(rng)))
@@ -290,8 +290,11 @@ def need(rng):
             short = "".join(x[0] for x in noun.split())
             if rng.random() < 0.4:
                 long, noun = noun, short.upper()
-    asks = rng.random() < 0.35
-    verb = rng.choice(("get", "find", "check", "show", "look_up", "fetch")) if asks and rng.random() < 0.4 else rng.choice(VERBS) if rng.random() < 0.9 else w.made_up(rng, 1, 2)
+    return noun, short, long
+
+
+def _parameters(rng, noun):
+    """All that the tool takes, as (key, schema, value, phrase, sentence), and those of them that the request says."""
     count = rng.choices((0, 1, 2, 3, 4), (5, 38, 40, 13, 4))[0]
     makers = rng.choices((_of_noun, _amount, _plain, _choice, _named), (26, 24, 30, 16, 10), k=count)
     made, seen = [], set()
@@ -308,7 +311,12 @@ def need(rng):
         if key not in seen:
             made.insert(rng.choice((len(made), len(made), rng.randint(0, len(made)))), (key, *p[1:]))
             used = [x for x in made if x in used or (x[0] == key and rng.random() < 0.15)]
-    # The noun with what clings to it, then the phrases; now and then a value in a sentence of its own.
+    return made, used
+
+
+def _phrases(rng, noun, used):
+    """How the request says it: the noun with what clings to it, its article, the phrases after it, now and then a value in a sentence of
+    its own, how many of the noun are meant, and how many values cling to it."""
     head, tail, after, amount, clings = noun, [], [], "", 0
     article = rng.choice(("the ", "the ", "a ", "my ", ""))
     spoken = list(used)
@@ -335,6 +343,16 @@ def need(rng):
         head, article = f"{amount} {before}{_plural(noun)}{after_noun}".strip(), "" if amount else "the " if article == "a " else article
     elif amount:
         tail.append(f"with {amount} of them")
+    return head, article, tail, after, amount, clings
+
+
+def need(rng):
+    result = tools.Need()
+    noun, short, long = _thing(rng)
+    asks = rng.random() < 0.35
+    verb = rng.choice(("get", "find", "check", "show", "look_up", "fetch")) if asks and rng.random() < 0.4 else rng.choice(VERBS) if rng.random() < 0.9 else w.made_up(rng, 1, 2)
+    made, used = _parameters(rng, noun)
+    head, article, tail, after, amount, clings = _phrases(rng, noun, used)
     form = rng.choice(_ASKS if asks else _WANTS if rng.random() < 0.2 else _DOES)
     subject = noun if noun in head else _plural(noun)
     if amount and form in _ASKS:

@@ -500,7 +500,8 @@ class Tool:
 
 class Need:
     """tool, topic (words of the request), request, arguments, result text, answer, family (object), kinds (of arguments,
-    for those that the request has as a word or words of their own)."""
+    for those that the request has as a word or words of their own). From the table also what it takes to ask for the same tool
+    again: chosen (its parameters), asked (ways to ask), row (action, kind of result, the object with its article)."""
 
 
 def _schema_of(rng, kind, described):
@@ -572,7 +573,7 @@ def _catalogued(rng, obj, action, params, value, whole=False):
     if rng.random() < 0.15:
         rng.shuffle(chosen)
     need = Need()
-    need.chosen, need.asked, need.row = chosen, requests, (action, value)
+    need.chosen, need.asked, need.row = chosen, requests, (action, value, ao)
     fill = dict(o=obj, ao=ao, ap=ao if rng.random() < 0.5 or plural else obj + "s", p=" ".join(phrases))
     descr = description.format(**fill)
     extra = rng.random()
@@ -602,10 +603,9 @@ def _asked_again(rng, need, used):
             phrases.append(rng.choice(KINDS[kind][4]).replace("{v}", text))
     if rng.random() < 0.3:
         rng.shuffle(phrases)
-    obj = need.topic
-    ao = obj if obj.endswith("s") else w.a(obj)
+    obj, (action, value, ao) = need.topic, need.row
     other.request = _spaced(rng.choice(need.asked).format(o=obj, ao=ao, ap=ao, p=" ".join(phrases)))
-    _result(rng, other, need.row[0], obj, phrases[0] if phrases else "", need.row[1])
+    _result(rng, other, action, obj, phrases[0] if phrases else "", value)
     return other
 
 
@@ -1028,7 +1028,7 @@ def again(rng):
     obj, actions, params, value = rng.choices(_OPTIONS, _OPTIONS_OF)[0]
     n = _catalogued(rng, obj, rng.choice(actions.split()), params.split(), value, whole=True)
     fixed, optional = [c[0] for c in n.chosen if c[2]], [c[0] for c in n.chosen if not c[2]]
-    sets = {tuple(name for name in optional if rng.random() < 0.5) for _ in range(8)}
+    sets = {tuple(optional)} | {tuple(name for name in optional if rng.random() < 0.5) for _ in range(8)}
     needs = [_asked_again(rng, n, {*fixed, *chosen}) for chosen in sorted(sets) if fixed or chosen]
     rng.shuffle(needs)
     needs = needs[:rng.choice((2, 3, 4, 5))]
