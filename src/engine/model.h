@@ -83,7 +83,8 @@ class Model {
   std::uint32_t max_outputs() const { return max_outputs_; }
   // Whether the layers run on the processor, where a long batch keeps everyone waiting.
   bool runs_on_cpu() const { return runs_on_cpu_; }
-  // Whether attention takes 64 rows together and leaves out cells that none of them looks at: flash attention on processors.
+  // Whether attention takes 64 rows together and leaves out cells that none of them looks at: flash attention on processors,
+  // with cells that are not quantized.
   bool attends_in_tiles() const { return attends_in_tiles_; }
   // The longest pause that prompts should cause between tokens of running predictions; 0: no such aim.
   std::chrono::milliseconds token_gap() const { return token_gap_; }
@@ -106,7 +107,7 @@ class Model {
   mutable std::optional<bool> shifts_exactly_;
   bool for_embedding_ = false;
   bool runs_on_cpu_ = true;
-  bool attends_in_tiles_ = true;
+  bool attends_in_tiles_ = false;
   std::uint32_t context_length_ = 0;
   std::uint32_t kv_cells_ = 0;
   std::uint32_t parallel_ = 0;

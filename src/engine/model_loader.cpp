@@ -18,6 +18,7 @@
 #include "engine/mapped_files.h"
 #include "engine/memory_lines.h"
 #include "engine/model_files.h"
+#include "engine/step_pacer.h"
 
 namespace atelier::engine {
 
@@ -281,8 +282,6 @@ Result<void> ModelLoader::load_weights() {
   const auto wished = config_.has_gpu_layers() ? config_.gpu_layers() : -1;
   config_.set_gpu_layers(!has_gpu_ ? 0 : wished < 0 ? layers : std::min(wished, layers));
   out_->runs_on_cpu_ = config_.gpu_layers() < layers;
-  out_->attends_in_tiles_ = out_->runs_on_cpu_ && config_.flash_attention() != wire::SWITCH_OFF &&
-                            !llama_model_is_recurrent(out_->model_.get());
   weight_bytes_ = lines.weights();
   return {};
 }
@@ -464,6 +463,10 @@ Result<void> ModelLoader::make_context() {
   out_->batch_size_ = llama_n_batch(context);
   config_.set_eval_batch_size(llama_n_batch(context));
   config_.set_micro_batch_size(llama_n_ubatch(context));
+  out_->attends_in_tiles_ = out_->runs_on_cpu_ && config_.flash_attention() != wire::SWITCH_OFF &&
+                            !ggml_is_quantized(k_type_) && k_type_ == v_type_ &&
+                            llama_n_ubatch(context) >= StepPacer::kTile &&
+                            !llama_model_is_recurrent(out_->model_.get());
   ENGINE_INVARIANT(llama_n_seq_max(context) >= out_->max_sequences_ + out_->kept_sequences_);
   if (load_.embedding()) {
     const auto kind = llama_pooling_type(context);

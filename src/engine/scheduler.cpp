@@ -292,12 +292,14 @@ void Scheduler::step() {
   }
   for (const Slice& slice : slices) announce(*slice.prediction);
   put_idle_beside(slices);
-  fill_batch(slices);
+  const std::size_t padding = padding_for(slices);
+  fill_batch(slices, padding);
   const Clock::time_point begun = seams_.now();
   const std::int32_t result = seams_.decode(model_.context(), *batch_);
   // Where the library computes beside us (a GPU), the results are what has to be waited for.
   llama_synchronize(model_.context());
   note_step(slices, seams_.now() - begun);
+  if (padding > 0) cells_.drop_padding();
   ++decode_steps_;
   // No free cells: the reservation is wrong.
   ENGINE_INVARIANT(result != 1);
@@ -322,12 +324,12 @@ void Scheduler::note_step(const std::vector<Slice>& slices, Clock::duration time
   const bool is_waited_for = prompt_tokens == rows && beside_running();
   pacer_.note_step(prompt_tokens, is_waited_for ? time + last_decoding_ : time);
   if (prompt_tokens == 0) last_decoding_ = time;
-  cells_.note_rows(rows);
+  note_looks(slices);
   if (prompt_tokens == 0 && !cells_move_) costs_.note(rows, time);
   cells_move_ = false;
 }
 
-void Scheduler::fill_batch(std::vector<Slice>& slices) {
+void Scheduler::fill_batch(std::vector<Slice>& slices, std::size_t padding) {
   // Recurrent and split caches want the tokens of a batch sorted by sequence.
   std::sort(slices.begin(), slices.end(),
             [](const Slice& a, const Slice& b) { return a.prediction->sequence < b.prediction->sequence; });
@@ -348,6 +350,14 @@ void Scheduler::fill_batch(std::vector<Slice>& slices) {
       batch.seq_id[row][0] = prediction.sequence;
       batch.logits[row] = static_cast<std::int8_t>(all_rows || position + 1 == prediction.tokens().size());
     }
+  }
+  for (std::size_t i = 0; i < padding; ++i) {
+    const auto row = batch.n_tokens++;
+    batch.token[row] = batch.token[0];
+    batch.pos[row] = static_cast<llama_pos>(i);
+    batch.n_seq_id[row] = 1;
+    batch.seq_id[row][0] = cells_.padding();
+    batch.logits[row] = 0;
   }
 }
 

@@ -18,6 +18,8 @@
 // goes through the rows in order and stops where it chooses otherwise, so the answer is what it would have been; what
 // was computed too much is taken back.
 //
+// Padding. A library whose attention has a fast way for 64 rows and none for 60 gets four more, of a sequence that is nobody's.
+//
 // Cells. A prediction is admitted when its prompt and some room to grow fit beside everyone's present need; cells
 // that nobody needs any more are cache and stand in nobody's way. If growth later outruns the cells, cache goes
 // first; then the prediction that was admitted last (a paused one before a running one) gives its cells back, which
@@ -134,11 +136,13 @@ class Scheduler {
   void add_drafts(std::vector<Slice>& slices);
   void ask_draft_models(const std::vector<Slice>& slices, std::vector<Draft>& drafts);
   void make_room(std::vector<Slice>& slices);
+  std::size_t padding_for(const std::vector<Slice>& slices) const;
   void put_idle_beside(const std::vector<Slice>& slices);
+  void note_looks(const std::vector<Slice>& slices);
   Prediction* first_to_preempt() const;
   void preempt(Prediction& prediction, CellCache::Leave leave = CellCache::Leave::kForReuse);
 
-  void fill_batch(std::vector<Slice>& slices);
+  void fill_batch(std::vector<Slice>& slices, std::size_t padding);
   void note_step(const std::vector<Slice>& slices, Clock::duration time);
   void finish_step(const std::vector<Slice>& slices);
   void finish_prompt_slice(const Slice& slice, Clock::time_point now);

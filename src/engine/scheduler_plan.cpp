@@ -23,10 +23,12 @@ constexpr std::size_t kWorthWaiting = 32;
 constexpr std::chrono::milliseconds kRestoreBesideRunning{20};
 constexpr std::chrono::milliseconds kRestoreAlone{200};
 
-// On processors every row that is computed looks past all cells that are not its own (docs/benchmarks.md), so cells that
-// nobody has used for so many rows leave for the store. A guess between that cost and the one of bringing them back, which
-// has not been measured by itself.
-constexpr std::size_t kIdleRows = 256;
+// On processors every row that is computed looks past all cells that are not its own (docs/benchmarks.md): some 2 us a cell
+// for the next token of a prediction, a quarter of that for a prompt's rows, which leave out 64 cells at once. So cells that
+// nobody has used while so many tokens were predicted leave for the store. Not much sooner: a cell costs some 40 us on its way
+// there and back, and where it lay the next prompt is scattered over what is free, so that there are no 64 to leave out.
+constexpr std::size_t kIdleRows = 512;
+constexpr std::size_t kPromptRowsALook = 4;
 
 // And the library takes 64 rows together: when one of them looks at a cell, all do, which for 64 rows takes 0.25 ms each.
 // So beside running sequences with so many cells a step of their own (0.1 to 0.2 s) is cheaper than rows among a prompt's.
@@ -36,6 +38,11 @@ constexpr std::size_t kFarCells = 1024;
 // 1.9 s where 64 took 1.0.
 constexpr std::size_t kLeastSlowEnd = 20;
 constexpr std::size_t kDeepEnd = 512;
+
+// So a batch of fewer is filled up to 64 where that is cheaper. What a row costs besides attention is as much as attention
+// one by one to so many cells (measured at depth 3,000: 10 ms a row, 7 us a cell), together a cell costs 0.4 times as much.
+constexpr double kRowInCells = 1500;
+constexpr double kCellTogether = 0.4;
 
 // Of those that are as urgent as the first.
 std::size_t shortest_of(const std::vector<Prediction*>& prompts) {
@@ -280,14 +287,44 @@ void Scheduler::make_room(std::vector<Slice>& slices) {
   }
 }
 
+// Rows that are nobody's, to be computed with these: 0, or as many as are missing for a tile.
+std::size_t Scheduler::padding_for(const std::vector<Slice>& slices) const {
+  if (!model_.attends_in_tiles() || !cells_.can_pad()) return 0;
+  bool has_prompt = false;
+  std::size_t rows = 0;
+  std::size_t looks = 0;
+  std::size_t cells = 0;
+  for (const Slice& slice : slices) {
+    has_prompt |= !slice.prediction->is_decoding();
+    rows += slice.count;
+    looks += slice.count * slice.prediction->computed();
+    cells += slice.prediction->computed();
+  }
+  if (!has_prompt || rows >= StepPacer::kTile || cells_.free_cells() < StepPacer::kTile) return 0;
+  constexpr auto kTile = static_cast<double>(StepPacer::kTile);
+  const auto apart = static_cast<double>(rows) * kRowInCells + static_cast<double>(looks);
+  const auto together =
+      kTile * (kRowInCells + kCellTogether * static_cast<double>(std::min(cells, cells_.held_cells())));
+  return together < apart ? StepPacer::kTile - rows : 0;
+}
+
 // What is left of a prompt will certainly be computed; of an answer nobody knows.
 void Scheduler::put_idle_beside(const std::vector<Slice>& slices) {
   if (!model_.runs_on_cpu()) return;
   std::size_t coming = 0;
-  for (const Slice& slice : slices) coming += slice.prediction->is_decoding() ? 1 : slice.prediction->pending();
+  for (const Slice& slice : slices) {
+    coming += slice.prediction->is_decoding() ? 1 : slice.prediction->pending() / kPromptRowsALook;
+  }
   cells_.give_up_idle(kIdleRows, coming, [this](std::span<const std::int32_t> tokens, std::size_t from) {
     return blocks_.put_beside(tokens, from);
   });
+}
+
+void Scheduler::note_looks(const std::vector<Slice>& slices) {
+  std::size_t prompt_rows = 0;
+  std::size_t others = 0;
+  for (const Slice& slice : slices) (slice.prediction->is_decoding() ? others : prompt_rows) += slice.count;
+  cells_.note_looks(others + prompt_rows / kPromptRowsALook);
 }
 
 void Scheduler::preempt(Prediction& prediction, CellCache::Leave leave) {

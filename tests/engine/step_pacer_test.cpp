@@ -4,7 +4,9 @@
 #include <llama.h>
 
 #include <algorithm>
+#include <functional>
 #include <random>
+#include <string_view>
 #include <vector>
 
 #include "tests/engine/direct_scheduler.h"
@@ -211,6 +213,56 @@ TEST_F(Paced, TheEndOfADeepPromptGoesWithWhatIsBeforeIt) {
     for (const std::int32_t batch : batches) length += static_cast<std::size_t>(batch);
     engine.run_until_ended(engine.submit(request(length, 1, 1)));
     EXPECT_EQ(rows, batches);
+  }
+}
+
+// A short question behind much that is there: rows of nobody make a tile of its batch, and nothing is left of them.
+TEST_F(Paced, AShortEndBehindMuchThatIsThereIsFilledUpToATile) {
+  const std::size_t beginning = 1900;
+  struct Case {
+    const char* what;
+    std::size_t rows;
+    std::int32_t batch;
+    std::function<void(wire::LoadConfig&)> change;
+  };
+  const auto none = [](wire::LoadConfig&) {};
+  for (const Case& c : {Case{"tiled", 50, 64, none}, Case{"so few are quick by themselves", 20, 20, none},
+                        Case{"no tiles", 50, 50, [](auto& config) { config.set_flash_attention(wire::SWITCH_OFF); }},
+                        Case{"not of these cells", 50, 50, [](auto& config) { config.set_k_cache_type("q8_0"); }},
+                        Case{"no room", 50, 50, [](auto& config) {
+                               config.set_parallel(1);
+                               config.set_kv_cells(2048);
+                             }}}) {
+    std::vector<std::vector<std::int32_t>> batches;  // the sequence of each row
+    Scheduler::Seams seams = this->seams();
+    const auto decode = seams.decode;
+    seams.decode = [&](llama_context* context, const llama_batch& batch) {
+      batches.emplace_back();
+      for (std::int32_t i = 0; i < batch.n_tokens; ++i) batches.back().push_back(batch.seq_id[i][0]);
+      return decode(context, batch);
+    };
+    wire::LoadConfig tiled = config(300);
+    tiled.set_flash_attention(wire::SWITCH_ON);
+    c.change(tiled);
+    test::DirectScheduler engine(test::kTinyLlama, tiled, seams);
+    const std::size_t held = std::string_view(c.what) == "no room" ? 1990 : beginning;
+    std::mt19937 random(1);
+    const auto first = test::random_tokens(random, held);
+    engine.run_until_ended(engine.submit(test::greedy_request(first, 1)));
+    batches.clear();
+    const auto prompt = test::joined(first, test::random_tokens(random, c.rows));
+    wire::Generate request = test::greedy_request(prompt, 8);
+    request.mutable_limits()->set_ignore_end_tokens(true);
+    const auto asked = engine.submit(request);
+    engine.run();
+    ASSERT_FALSE(batches.empty()) << c.what;
+    EXPECT_EQ(batches[0].size(), static_cast<std::size_t>(c.batch)) << c.what;
+    EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(batches[0], 0)), c.rows) << c.what;
+    EXPECT_EQ(engine.info().cells_cached(), prompt.size() + 7) << c.what;
+    test::DirectScheduler alone(test::kTinyLlama, tiled);
+    const auto id = alone.submit(request);
+    alone.run();
+    EXPECT_EQ(engine.answer(asked).tokens(), alone.answer(id).tokens()) << c.what;
   }
 }
 
