@@ -11,8 +11,16 @@ export const build = process.env.ATELIER_BUILD ?? path.resolve(path.dirname(new 
 export const models = process.env.ATELIER_MODELS ?? path.join(build, 'fixtures/models');
 export const program = (name) => path.join(build, 'bin', name);
 
+const temporaryFolders = [];
+process.on('exit', () => {
+  for (const folder of temporaryFolders) fs.rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+});
+
+// Gone when the tests of the file are over.
 export function temporaryFolder(name) {
-  return fs.mkdtempSync(path.join(os.tmpdir(), `atelier-${name}-`));
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), `atelier-${name}-`));
+  temporaryFolders.push(folder);
+  return folder;
 }
 
 // A home of Atelier in a temporary folder, whose models are those of `modelsFolder`.
