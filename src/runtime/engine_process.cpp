@@ -30,10 +30,6 @@ constexpr std::chrono::milliseconds kExitGrace{500};
 // time slice. docs/benchmarks.md has what it gave.
 constexpr const char* kSpinRounds = "10000";
 
-// Weights and the KV cache are large blocks of glibc's malloc. With this it asks for huge pages, which most systems give to
-// those alone who ask ("madvise"): fewer page faults while a model loads, fewer misses when all of it is read for a token.
-constexpr const char* kHugePages = "glibc.malloc.hugetlb=1";
-
 bool is_set(const char* variable) { return std::getenv(variable) != nullptr; }
 
 process::Command engine_command(const EngineRuntime& runtime) {
@@ -54,7 +50,6 @@ process::Command engine_command(const EngineRuntime& runtime) {
   if (!is_set("GOMP_SPINCOUNT") && !is_set("OMP_WAIT_POLICY")) {
     command.environment.emplace_back("GOMP_SPINCOUNT", kSpinRounds);
   }
-  if (!is_set("GLIBC_TUNABLES")) command.environment.emplace_back("GLIBC_TUNABLES", kHugePages);
   return command;
 }
 

@@ -1,5 +1,4 @@
-// What engines find in their environment: how long threads of the inference library spin, and that their memory may lie in
-// huge pages (engine_process.cpp says why).
+// What engines find in their environment: how long threads of the inference library spin (engine_process.cpp says why).
 #include <stdlib.h>
 
 #include <gtest/gtest.h>
@@ -28,23 +27,13 @@ TEST(EngineEnvironment, ThreadsThatWaitDoNotSpinForLong) {
   EXPECT_NE(environment_of(instance->info().pid).find("\nGOMP_SPINCOUNT="), std::string::npos);
 }
 
-TEST(EngineEnvironment, MemoryMayLieInHugePages) {
-  unsetenv("GLIBC_TUNABLES");
-  Engines engines;
-  const auto instance = engines.loaded("m", R"({})");
-  EXPECT_NE(environment_of(instance->info().pid).find("\nGLIBC_TUNABLES=glibc.malloc.hugetlb=1\n"), std::string::npos);
-}
-
 TEST(EngineEnvironment, WhatTheUserSetStays) {
   setenv("OMP_WAIT_POLICY", "ACTIVE", 1);
-  setenv("GLIBC_TUNABLES", "glibc.malloc.check=0", 1);
   Engines engines;
   const auto instance = engines.loaded("m", R"({})");
   unsetenv("OMP_WAIT_POLICY");
-  unsetenv("GLIBC_TUNABLES");
   const std::string variables = environment_of(instance->info().pid);
   EXPECT_NE(variables.find("\nOMP_WAIT_POLICY=ACTIVE\n"), std::string::npos);
-  EXPECT_NE(variables.find("\nGLIBC_TUNABLES=glibc.malloc.check=0\n"), std::string::npos);
   EXPECT_EQ(variables.find("\nGOMP_SPINCOUNT="), std::string::npos);
 }
 
