@@ -243,7 +243,7 @@ void CellCache::keep(SequenceId id) {
   const SequenceId place = free_kept_id();
   move(id, place);
   tree_.set_holder(place, PrefixTree::Holder::kKept);
-  kept_.push_back({place, origin, looks_});
+  kept_.push_back({place, origin, rows_});
 }
 
 std::vector<CellCache::Kept>::iterator CellCache::find_equal(SequenceId id) {
@@ -268,7 +268,7 @@ void CellCache::keep_copy(SequenceId id, bool opens) {
   tree_.open(place, PrefixTree::Holder::kKept);
   tree_.share(place, id, tree_.length(id));
   llama_memory_seq_cp(memory_, id, place, -1, -1);
-  kept_.push_back({place, origin, looks_});
+  kept_.push_back({place, origin, rows_});
   ++counters_.copies_kept;
 }
 
@@ -371,7 +371,7 @@ void CellCache::give_up_idle(std::size_t rows, std::size_t coming, const PutBesi
   for (std::size_t place = 0; place < kept_.size();) {
     Kept& kept = kept_[place];
     // What has no cells of its own costs nobody anything.
-    const std::size_t exclusive = kept.since + rows > looks_ + coming ? 0 : tree_.exclusive(kept.id);
+    const std::size_t exclusive = kept.since + rows > rows_ + coming ? 0 : tree_.exclusive(kept.id);
     if (exclusive == 0) {
       ++place;
       continue;
@@ -379,7 +379,7 @@ void CellCache::give_up_idle(std::size_t rows, std::size_t coming, const PutBesi
     const Idle idle = put_beside(tree_.tokens(kept.id), tree_.length(kept.id) - exclusive);
     if (idle == Idle::kStaysNow) return;
     if (idle == Idle::kStays) {
-      kept.since = looks_ + coming;
+      kept.since = rows_ + coming;
       continue;
     }
     counters_.evicted_cells += exclusive;

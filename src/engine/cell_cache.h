@@ -127,14 +127,13 @@ class CellCache {
   // Gives up kept cells until `wanted` are free. False where all of them do not suffice.
   bool make_room(std::size_t wanted);
 
-  // Cells that are not a row's own cost it time, unless they lie together: so much more of it has passed, in rows of
-  // predictions that go on alone.
-  void note_looks(std::size_t rows) { looks_ += rows; }
+  // So many more rows have been computed, by whomever. Each of them looked past all cells of others.
+  void note_rows(std::size_t rows) { rows_ += rows; }
   // What is done with the end of a kept sequence, from `from` on, that has been idle: it can come back from elsewhere
-  // and goes, it may go in a later step, or it stays until as many rows have looked past it again.
+  // and goes, it may go in a later step, or it stays until as many rows have been computed again.
   enum class Idle { kGoes, kStaysNow, kStays };
   using PutBeside = std::function<Idle(std::span<const std::int32_t> tokens, std::size_t from)>;
-  // Asks this of the kept sequences that nobody has used for `rows` such rows, the `coming` ones included.
+  // Asks this of the kept sequences that nobody has used for `rows` rows, the `coming` ones included.
   void give_up_idle(std::size_t rows, std::size_t coming, const PutBeside& put_beside);
 
   // Whether rows may be computed that are nobody's, to fill up a batch: they take free cells of this sequence, from
@@ -158,7 +157,7 @@ class CellCache {
   struct Kept {
     SequenceId id;
     Origin origin;
-    std::uint64_t since = 0;  // looks_ then
+    std::uint64_t since = 0;  // rows that had been computed then
   };
 
   void keep(SequenceId id);
@@ -184,7 +183,7 @@ class CellCache {
   std::size_t running_ = 0;
   std::vector<Kept> kept_;                                  // first kept, or used last the longest time ago, first
   std::vector<std::optional<std::size_t>> shifted_behind_;  // by running id: the head that was not moved
-  std::uint64_t looks_ = 0;
+  std::uint64_t rows_ = 0;
   Counters counters_;
   BeforeGivingUp before_giving_up_;
 };

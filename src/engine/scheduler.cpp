@@ -324,7 +324,7 @@ void Scheduler::note_step(const std::vector<Slice>& slices, Clock::duration time
   const bool is_waited_for = prompt_tokens == rows && beside_running();
   pacer_.note_step(prompt_tokens, is_waited_for ? time + last_decoding_ : time);
   if (prompt_tokens == 0) last_decoding_ = time;
-  note_looks(slices);
+  cells_.note_rows(rows);
   if (prompt_tokens == 0 && !cells_move_) costs_.note(rows, time);
   cells_move_ = false;
 }

@@ -138,7 +138,6 @@ class Scheduler {
   void make_room(std::vector<Slice>& slices);
   std::size_t padding_for(const std::vector<Slice>& slices) const;
   void put_idle_beside(const std::vector<Slice>& slices);
-  void note_looks(const std::vector<Slice>& slices);
   Prediction* first_to_preempt() const;
   void preempt(Prediction& prediction, CellCache::Leave leave = CellCache::Leave::kForReuse);
 

@@ -23,16 +23,16 @@ constexpr std::size_t kWorthWaiting = 32;
 constexpr std::chrono::milliseconds kRestoreBesideRunning{20};
 constexpr std::chrono::milliseconds kRestoreAlone{200};
 
-// On processors every row that is computed looks past all cells that are not its own (docs/benchmarks.md): some 2 us a cell
-// for the next token of a prediction, a quarter of that for a prompt's rows, which leave out 64 cells at once. So cells that
-// nobody has used while so many tokens were predicted leave for the store. Not much sooner: a cell costs some 40 us on its way
-// there and back, and where it lay the next prompt is scattered over what is free, so that there are no 64 to leave out.
-constexpr std::size_t kIdleRows = 512;
-constexpr std::size_t kPromptRowsALook = 4;
+// On processors every row that is computed looks past all cells that are not its own (docs/benchmarks.md), so cells that
+// nobody has used for so many rows leave for the store. A guess between that cost and the one of bringing them back, which
+// has not been measured by itself.
+constexpr std::size_t kIdleRows = 256;
 
 // And the library takes 64 rows together: when one of them looks at a cell, all do, which for 64 rows takes 0.25 ms each.
 // So beside running sequences with so many cells a step of their own (0.1 to 0.2 s) is cheaper than rows among a prompt's.
-constexpr std::size_t kFarCells = 1024;
+// And cells of several that were computed together lie between each other for as long as they live, so that later there are no
+// 64 in a row to leave out (twelve conversations took 1.12 times as long with 1,024 here).
+constexpr std::size_t kFarCells = 256;
 
 // Fewer than 64 rows it takes one by one, which costs each of them some four times as much: 38 rows behind 1,500 tokens took
 // 1.9 s where 64 took 1.0.
@@ -312,19 +312,10 @@ std::size_t Scheduler::padding_for(const std::vector<Slice>& slices) const {
 void Scheduler::put_idle_beside(const std::vector<Slice>& slices) {
   if (!model_.runs_on_cpu()) return;
   std::size_t coming = 0;
-  for (const Slice& slice : slices) {
-    coming += slice.prediction->is_decoding() ? 1 : slice.prediction->pending() / kPromptRowsALook;
-  }
+  for (const Slice& slice : slices) coming += slice.prediction->is_decoding() ? 1 : slice.prediction->pending();
   cells_.give_up_idle(kIdleRows, coming, [this](std::span<const std::int32_t> tokens, std::size_t from) {
     return blocks_.put_beside(tokens, from);
   });
-}
-
-void Scheduler::note_looks(const std::vector<Slice>& slices) {
-  std::size_t prompt_rows = 0;
-  std::size_t others = 0;
-  for (const Slice& slice : slices) (slice.prediction->is_decoding() ? others : prompt_rows) += slice.count;
-  cells_.note_looks(others + prompt_rows / kPromptRowsALook);
 }
 
 void Scheduler::preempt(Prediction& prediction, CellCache::Leave leave) {

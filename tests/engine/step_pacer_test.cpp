@@ -164,7 +164,7 @@ TEST_F(Paced, StreamsWithManyCellsAndPromptsAreComputedApart) {
     for (std::int32_t i = 0; i < batch.n_tokens; ++i) batches.back().push_back(batch.seq_id[i][0]);
     return decode(context, batch);
   };
-  for (const std::size_t length : {700U, 300U}) {
+  for (const std::size_t length : {700U, 60U}) {
     wire::LoadConfig without_guesses = config(300);
     without_guesses.set_ngram_speculation(false);
     without_guesses.set_flash_attention(wire::SWITCH_ON);
@@ -178,7 +178,7 @@ TEST_F(Paced, StreamsWithManyCellsAndPromptsAreComputedApart) {
     const auto has_streams = [](const auto& rows) { return std::ranges::find(rows, 0) != rows.end(); };
     const auto has_prompts = [](const auto& rows) { return rows.size() > 4; };
     const auto is_mixed = [&](const auto& rows) { return has_streams(rows) && has_prompts(rows); };
-    EXPECT_EQ(std::ranges::count_if(batches, is_mixed) > 0, length == 300) << batches.size();
+    EXPECT_EQ(std::ranges::count_if(batches, is_mixed) > 0, length == 60) << batches.size();
     for (std::size_t i = 1; i < batches.size(); ++i)
       EXPECT_TRUE(has_streams(batches[i - 1]) || has_streams(batches[i]));
     engine.run();
