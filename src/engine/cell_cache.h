@@ -54,7 +54,7 @@ class CellCache {
     std::size_t kept_sequences = 0;
     Reuse reuse = Reuse::kAnywhere;
     std::size_t window = 0;       // tokens of a sliding window; 0: none
-    bool spare_sequence = false;  // there is one more id behind the kept ones, for save() and restore()
+    bool spare_sequence = false;  // there is one more id behind the kept ones: save(), restore(), padding()
     bool can_shift = false;       // cells can be moved to earlier positions
   };
   enum class Leave { kForReuse, kNothing };

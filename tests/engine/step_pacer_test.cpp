@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <functional>
 #include <random>
-#include <string_view>
 #include <vector>
 
 #include "tests/engine/direct_scheduler.h"
@@ -218,21 +217,22 @@ TEST_F(Paced, TheEndOfADeepPromptGoesWithWhatIsBeforeIt) {
 
 // A short question behind much that is there: rows of nobody make a tile of its batch, and nothing is left of them.
 TEST_F(Paced, AShortEndBehindMuchThatIsThereIsFilledUpToATile) {
-  const std::size_t beginning = 1900;
   struct Case {
     const char* what;
+    std::size_t held;
     std::size_t rows;
     std::int32_t batch;
     std::function<void(wire::LoadConfig&)> change;
   };
   const auto none = [](wire::LoadConfig&) {};
-  for (const Case& c : {Case{"tiled", 50, 64, none}, Case{"so few are quick by themselves", 20, 20, none},
-                        Case{"no tiles", 50, 50, [](auto& config) { config.set_flash_attention(wire::SWITCH_OFF); }},
-                        Case{"not of these cells", 50, 50, [](auto& config) { config.set_k_cache_type("q8_0"); }},
-                        Case{"no room", 50, 50, [](auto& config) {
-                               config.set_parallel(1);
-                               config.set_kv_cells(2048);
-                             }}}) {
+  for (const Case& c :
+       {Case{"tiled", 1900, 50, 64, none}, Case{"so few are quick by themselves", 1900, 20, 20, none},
+        Case{"no tiles", 1900, 50, 50, [](auto& config) { config.set_flash_attention(wire::SWITCH_OFF); }},
+        Case{"not of these cells", 1900, 50, 50, [](auto& config) { config.set_k_cache_type("q8_0"); }},
+        Case{"no room", 1990, 50, 50, [](auto& config) {
+               config.set_parallel(1);
+               config.set_kv_cells(2048);
+             }}}) {
     std::vector<std::vector<std::int32_t>> batches;  // the sequence of each row
     Scheduler::Seams seams = this->seams();
     const auto decode = seams.decode;
@@ -245,9 +245,8 @@ TEST_F(Paced, AShortEndBehindMuchThatIsThereIsFilledUpToATile) {
     tiled.set_flash_attention(wire::SWITCH_ON);
     c.change(tiled);
     test::DirectScheduler engine(test::kTinyLlama, tiled, seams);
-    const std::size_t held = std::string_view(c.what) == "no room" ? 1990 : beginning;
     std::mt19937 random(1);
-    const auto first = test::random_tokens(random, held);
+    const auto first = test::random_tokens(random, c.held);
     engine.run_until_ended(engine.submit(test::greedy_request(first, 1)));
     batches.clear();
     const auto prompt = test::joined(first, test::random_tokens(random, c.rows));
