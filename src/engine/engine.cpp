@@ -4,6 +4,7 @@
 #include <ggml-backend.h>
 #include <llama.h>
 
+#include <chrono>
 #include <cstdio>
 #include <utility>
 #include <vector>
@@ -110,6 +111,7 @@ int Engine::run() {
     if (closing_) break;
     if (scheduler_ && scheduler_->has_work()) scheduler_->step();
     if (embedder_ && embedder_->has_work()) embedder_->step();
+    if (busy && wait_policy_) wait_policy_->note_step(std::chrono::steady_clock::now());
   }
   return exit_code_;
 }
@@ -268,6 +270,7 @@ void Engine::handle_load(const Message& message) {
     else
       scheduler_ = std::make_unique<Scheduler>(*model_, sink, Scheduler::Seams{}, block_store((*message)->load()));
   }
+  if (model_->runs_on_cpu()) wait_policy_ = std::make_unique<OmpWaitPolicy>(loaded.config().threads());
   send(answer);
 }
 

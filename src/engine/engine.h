@@ -21,6 +21,7 @@
 #include "engine/kv_block_store.h"
 #include "engine/library_log.h"
 #include "engine/model.h"
+#include "engine/omp_wait_policy.h"
 #include "engine/prediction.h"
 #include "engine/scheduler.h"
 #include "engine/task_queue.h"
@@ -100,7 +101,8 @@ class Engine {
   std::unique_ptr<Model> model_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<Embedder> embedder_;
-  std::shared_ptr<DraftModel> draft_model_;  // the one that was named last; predictions may still hold another
+  std::unique_ptr<OmpWaitPolicy> wait_policy_;  // where the processor computes
+  std::shared_ptr<DraftModel> draft_model_;     // the one that was named last; predictions may still hold another
   // Requests on the text thread, and whether they were paused meanwhile. A cancelled one is taken out.
   std::unordered_map<std::uint64_t, bool> preparing_;
   std::thread text_thread_;

@@ -24,9 +24,10 @@ constexpr std::chrono::milliseconds kRestoreBesideRunning{20};
 constexpr std::chrono::milliseconds kRestoreAlone{200};
 
 // On processors every row that is computed looks past all cells that are not its own (docs/benchmarks.md), so cells that
-// nobody has used for so many rows leave for the store. A guess between that cost and the one of bringing them back, which
-// has not been measured by itself.
-constexpr std::size_t kIdleRows = 256;
+// nobody has used for so many rows leave for the store. Twelve conversations, twice, took 165 s with 256, 161 with 32 and 158
+// with 8; a long conversation beside a short one 132 s with 256 and 138 with 8: a short question of somebody else drives
+// nobody out.
+constexpr std::size_t kIdleRows = 64;
 
 // And the library takes 64 rows together: when one of them looks at a cell, all do, which for 64 rows takes 0.25 ms each.
 // So beside running sequences with so many cells a step of their own (0.1 to 0.2 s) is cheaper than rows among a prompt's.

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <utility>
 
 #include <fmt/format.h>
@@ -24,14 +23,6 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 // From end of file on the socket to SIGKILL: a process that exits takes milliseconds.
 constexpr std::chrono::milliseconds kExitGrace{500};
 
-// After each operation the inference library's threads wait for the slowest. GNU's OpenMP lets them spin for up to 300,000
-// rounds, which is many milliseconds: where another program has taken one's processor, the others burn theirs, and a token
-// takes the longer. These many rounds are longer than any wait between undisturbed threads, and far shorter than a
-// time slice. docs/benchmarks.md has what it gave.
-constexpr const char* kSpinRounds = "10000";
-
-bool is_set(const char* variable) { return std::getenv(variable) != nullptr; }
-
 process::Command engine_command(const EngineRuntime& runtime) {
   process::Command command;
   if (runtime.loader.empty()) {
@@ -47,9 +38,6 @@ process::Command engine_command(const EngineRuntime& runtime) {
   command.arguments.insert(command.arguments.end(), runtime.arguments.begin(), runtime.arguments.end());
   // The inference library would start a debugger to print a backtrace of its own assertions.
   command.environment = {{"GGML_NO_BACKTRACE", "1"}};
-  if (!is_set("GOMP_SPINCOUNT") && !is_set("OMP_WAIT_POLICY")) {
-    command.environment.emplace_back("GOMP_SPINCOUNT", kSpinRounds);
-  }
   return command;
 }
 

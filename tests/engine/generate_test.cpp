@@ -174,8 +174,8 @@ TEST(Generate, WhenCellsRunOutTheLatestWaitsAndNothingIsLost) {
     EXPECT_EQ(answer.tokens(), fresh.wait_for(fresh.generate(request)).tokens());
   }
   EXPECT_EQ(engine.info().cells_used(), 0U);
-  // Something was computed twice, or the test shows nothing.
-  EXPECT_GT(engine.info().prompt_tokens_computed(), 300U);
+  // Something lost its cells, or the test shows nothing.
+  EXPECT_GT(engine.info().prompt_tokens_computed() + engine.info().prompt_tokens_from_memory(), 300U);
 }
 
 TEST(Generate, TheSameSeedGivesTheSameText) {
