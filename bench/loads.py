@@ -1,4 +1,6 @@
 """What server_bench.py asks of the servers. A load is a function of a server and a seed; it gives one or more figures.
+A load with parts yields between them, and the servers take turns part by part: where a machine's speed drifts, minutes one
+after the other cannot be compared.
 
 Prompts are random words that no run has used before, so that nobody answers from what an earlier run left behind.
 Where a load is about shared beginnings, what is shared is new in each run.
@@ -97,29 +99,33 @@ def shared_system(server, seed):
         prompts = [f"{system}\n\n{text_of(12, seed + first + i)}" for i in range(4)]
         return together(server, prompts, 32, seed)[1]
 
-    return {"s to the last byte, cold": ask(100), "s to the last byte, warm": ask(200)}
+    cold = ask(100)
+    yield
+    return {"s to the last byte, cold": cold, "s to the last byte, warm": ask(200)}
 
 
-def conversations(server, seed):
-    """Twelve conversations of three turns under three system prompts of 500 tokens, taking turns, four at a time."""
-    systems = [text_of(500, seed + i) for i in range(3)]
-    texts = [systems[i % 3] for i in range(12)]
-    before = [0] * 12
-    new, computed = 0, 0
-    started = time.perf_counter()
-    for turn in range(3):
-        for group in range(0, 12, 4):
-            for i in range(group, group + 4):
-                texts[i] += "\n\n" + text_of(90, seed + 1000 + turn * 100 + i)
-            answers, _ = together(server, texts[group:group + 4], 16, seed)
-            for i, answer in zip(range(group, group + 4), answers):
-                new += answer.prompt_tokens - before[i]
-                before[i] = answer.prompt_tokens
-                computed += answer.prompt_computed
-    seconds = time.perf_counter() - started
-    # Of each system prompt the first conversation's copy is new, those of the three others are not.
-    shared = sum(one_prompt_tokens(server, system) for system in systems)
-    return {"s in all": seconds, "prompt tokens computed for each new one": computed / (new - 3 * shared)}
+def conversations(system_tokens):
+    def load(server, seed):
+        """Twelve conversations of three turns under three system prompts, taking turns, four at a time."""
+        systems = [text_of(system_tokens, seed + i) for i in range(3)]
+        texts = [systems[i % 3] for i in range(12)]
+        before = [0] * 12
+        new, computed, seconds = 0, 0, 0.0
+        for turn in range(3):
+            for group in range(0, 12, 4):
+                for i in range(group, group + 4):
+                    texts[i] += "\n\n" + text_of(90, seed + 1000 + turn * 100 + i)
+                answers, took = together(server, texts[group:group + 4], 16, seed)
+                seconds += took
+                for i, answer in zip(range(group, group + 4), answers):
+                    new += answer.prompt_tokens - before[i]
+                    before[i] = answer.prompt_tokens
+                    computed += answer.prompt_computed
+                yield
+        # Of each system prompt the first conversation's copy is new, those of the three others are not.
+        shared = sum(one_prompt_tokens(server, system) for system in systems)
+        return {"s in all": seconds, "prompt tokens computed for each new one": computed / (new - 3 * shared)}
+    return load
 
 
 def one_prompt_tokens(server, text):
@@ -129,8 +135,7 @@ def one_prompt_tokens(server, text):
 def tool_conversation(server, seed):
     """Twenty turns that grow to 8,000 tokens, in turn with another conversation."""
     main, other = text_of(1300, seed), text_of(300, seed + 1)
-    computed, before, new = 0, 0, 0
-    started = time.perf_counter()
+    computed, before, new, seconds = 0, 0, 0, 0.0
     for turn in range(20):
         main += "\n\n" + text_of(320, seed + 100 + turn)
         answer = one(server, main, 16, seed)
@@ -138,8 +143,9 @@ def tool_conversation(server, seed):
         new += answer.prompt_tokens - before
         before = answer.prompt_tokens
         other += "\n\n" + text_of(30, seed + 200 + turn)
-        one(server, other, 16, seed)
-    return {"s in all": time.perf_counter() - started, "prompt tokens computed for each new one": computed / new}
+        seconds += answer.seconds + one(server, other, 16, seed).seconds
+        yield
+    return {"s in all": seconds, "prompt tokens computed for each new one": computed / new}
 
 
 def agents(server, seed):
@@ -155,6 +161,7 @@ def restarted(server, seed):
     prompt = text_of(4000, seed)
     cold = one(server, prompt, 1, seed).first
     server.settle()
+    yield
     server.restart()
     one(server, text_of(8, seed), 4, seed)  # loads the model, touches the weights
     again = one(server, prompt, 1, seed).first
@@ -167,6 +174,7 @@ def arriving_prompt(server, seed):
     """One stream runs while a prompt of 4,000 tokens arrives: the stream's worst gap, and what the prompt took against
     the same alone."""
     alone = one(server, text_of(4000, seed), 1, seed).first
+    yield
     started = threading.Event()
     stream = []
 
@@ -237,7 +245,10 @@ LOADS = [
     Load("busy-machine", "one stream, 64 tokens, while other programs keep every core busy", busy_machine, peer_extras=_FRESH),
     Load("cold-instance", "first token where no model is loaded", cold_instance, lower_is_better=True),
     Load("shared-system", "4 requests with one system prompt of 3,000 tokens", shared_system, lower_is_better=True, heavy=True),
-    Load("conversations", "12 conversations, 3 system prompts, 4 at a time", conversations, lower_is_better=True, heavy=True),
+    Load("conversations", "12 conversations, 3 system prompts of 500 tokens, 4 at a time", conversations(500), lower_is_better=True,
+         heavy=True),
+    Load("long-systems", "12 conversations, 3 system prompts of 1,500 tokens, 4 at a time", conversations(1500),
+         lower_is_better=True, heavy=True),
     Load("tool-conversation", "20 turns to 8,000 tokens beside another conversation", tool_conversation, context=9216,
          parallel=2, lower_is_better=True, heavy=True),
     Load("arriving-prompt", "a stream while a prompt of 4,000 tokens arrives", arriving_prompt, context=5120,

@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import types
 
 import loads
 import servers
@@ -52,6 +53,28 @@ def machine():
 
 def note(text):
     print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def in_parts(run, server, seed):
+    figures = run(server, seed)
+    if isinstance(figures, types.GeneratorType):
+        figures = yield from figures
+    return figures
+
+
+def run_pair(load, order, seed):
+    """What the load gives of each server. They take turns, part by part of the load, each time the other one first."""
+    going = {server: in_parts(load.run, server, seed) for server in order}
+    figures = {}
+    while going:
+        for server in [server for server in order if server in going]:
+            try:
+                next(going[server])
+            except StopIteration as end:
+                figures[server] = end.value
+                del going[server]
+        order = order[::-1]
+    return figures
 
 
 class Figures:
@@ -94,8 +117,7 @@ def measure(args, load, folder):
                 loads.one(server, loads.text_of(8, args.seed), 4, args.seed)
         for run in range(warmup + runs):
             order = [ours, theirs] if run % 2 == 0 else [theirs, ours]
-            for server in order:
-                values = load.run(server, args.seed + 10_000 * run)
+            for server, values in run_pair(load, order, args.seed + 10_000 * run).items():
                 if run >= warmup:
                     figures.add(server, values)
                 note(f"{load.name}: {server.name} " + ", ".join(f"{value:.3f} {unit}" for unit, value in values.items()))
