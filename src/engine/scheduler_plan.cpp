@@ -107,8 +107,10 @@ std::vector<Prediction*> Scheduler::pending_prompts(Clock::time_point restore_un
   return prompts;
 }
 
-// Whether so few rows of a deep prompt would be left that attention goes through them one by one.
+// Whether so few rows of a deep prompt would be left that attention goes through them one by one, and nobody waits for
+// the step or it cannot be filled up (padding_for): then they take no longer by themselves, and a gap is half as long.
 bool Scheduler::ends_slowly(const Prediction& prompt, std::size_t left) const {
+  if (beside_running() && cells_.can_pad()) return false;
   return model_.attends_in_tiles() && left >= kLeastSlowEnd && left < StepPacer::kTile && prompt.computed() >= kDeepEnd;
 }
 

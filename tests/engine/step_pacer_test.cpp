@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <numeric>
 #include <random>
 #include <vector>
 
@@ -213,6 +214,32 @@ TEST_F(Paced, TheEndOfADeepPromptGoesWithWhatIsBeforeIt) {
     engine.run_until_ended(engine.submit(request(length, 1, 1)));
     EXPECT_EQ(rows, batches);
   }
+}
+
+// Beside a stream that would be a gap of twice the length: the end is a step of its own, filled up to 64 rows.
+TEST_F(Paced, BesideAStreamTheEndOfADeepPromptIsAStepOfItsOwn) {
+  bool filled_up = false;
+  for (const std::size_t length : {1500U, 1520U, 1540U}) {
+    std::vector<std::int32_t> rows;
+    Scheduler::Seams seams = this->seams();
+    const auto decode = seams.decode;
+    seams.decode = [&](llama_context* context, const llama_batch& batch) {
+      rows.push_back(batch.n_tokens);
+      return decode(context, batch);
+    };
+    wire::LoadConfig tiled = config(300);
+    tiled.set_ngram_speculation(false);
+    tiled.set_flash_attention(wire::SWITCH_ON);
+    test::DirectScheduler engine(test::kTinyLlama, tiled, seams);
+    const auto stream = engine.submit(request(20, 200, 1));
+    while (engine.answer(stream).pieces.size() < 3) engine.step();
+    rows.clear();
+    engine.run_until_ended(engine.submit(request(length, 1, 2)));
+    EXPECT_LE(std::ranges::max(rows), 64) << length;
+    // More rows than there are tokens.
+    filled_up |= std::accumulate(rows.begin(), rows.end(), std::size_t{0}) > length + rows.size();
+  }
+  EXPECT_TRUE(filled_up);
 }
 
 // A short question behind much that is there: rows of nobody make a tile of its batch, and nothing is left of them.
