@@ -114,6 +114,15 @@ class Paced : public testing::Test {
     };
     return seams;
   }
+  // These, and the rows of each step.
+  Scheduler::Seams noting(std::vector<std::int32_t>& rows) {
+    Scheduler::Seams seams = this->seams();
+    seams.decode = [&rows, decode = seams.decode](llama_context* context, const llama_batch& batch) {
+      rows.push_back(batch.n_tokens);
+      return decode(context, batch);
+    };
+    return seams;
+  }
   static wire::LoadConfig config(std::uint32_t gap_ms) {
     wire::LoadConfig config = test::exact_config();
     config.set_context_length(2048);
@@ -200,12 +209,7 @@ TEST_F(Paced, TheEndOfADeepPromptGoesWithWhatIsBeforeIt) {
   };
   for (const auto& batches : expected) {
     std::vector<std::int32_t> rows;
-    Scheduler::Seams seams = this->seams();
-    const auto decode = seams.decode;
-    seams.decode = [&](llama_context* context, const llama_batch& batch) {
-      rows.push_back(batch.n_tokens);
-      return decode(context, batch);
-    };
+    const Scheduler::Seams seams = noting(rows);
     wire::LoadConfig tiled = config(300);
     tiled.set_flash_attention(wire::SWITCH_ON);
     test::DirectScheduler engine(test::kTinyLlama, tiled, seams);
@@ -221,12 +225,7 @@ TEST_F(Paced, BesideAStreamTheEndOfADeepPromptIsAStepOfItsOwn) {
   bool filled_up = false;
   for (const std::size_t length : {1500U, 1520U, 1540U}) {
     std::vector<std::int32_t> rows;
-    Scheduler::Seams seams = this->seams();
-    const auto decode = seams.decode;
-    seams.decode = [&](llama_context* context, const llama_batch& batch) {
-      rows.push_back(batch.n_tokens);
-      return decode(context, batch);
-    };
+    const Scheduler::Seams seams = noting(rows);
     wire::LoadConfig tiled = config(300);
     tiled.set_ngram_speculation(false);
     tiled.set_flash_attention(wire::SWITCH_ON);
