@@ -56,6 +56,7 @@ def note(text):
 
 
 def in_parts(run, server, seed):
+    """A run of a load that yields between its parts, or has one part alone, as a generator that returns the figures."""
     figures = run(server, seed)
     if isinstance(figures, types.GeneratorType):
         figures = yield from figures
