@@ -144,6 +144,19 @@ TEST_F(Moved, WhatIsIdleLeavesItsCellsAndComesBackToItsLastToken) {
   }
 }
 
+TEST_F(Moved, WhatIsIdleLeavesBeforeAQuestionWithAnAnswer) {
+  std::mt19937 random(14);
+  for (const auto& [answer, evicted] : {std::pair<std::uint64_t, std::uint64_t>{23, 0}, {24, 300}, {0, 300}}) {
+    DirectScheduler engine(kTinyLlama, config(2048, 1), {}, options(kPlenty, 0));
+    engine.submit(request_for(random_tokens(random, 300), 1));
+    engine.run();
+    // 64 rows together, or as many as the answer may take.
+    engine.submit(request_for(random_tokens(random, 40), answer));
+    engine.step();
+    EXPECT_EQ(engine.info().cells_evicted(), evicted) << answer;
+  }
+}
+
 TEST_F(Moved, WhatIsIdleStaysWhereThereIsNoMemoryForIt) {
   std::mt19937 random(12);
   for (const auto& [memory, disk] : {std::pair<std::uint64_t, std::uint64_t>{0, 0}, {0, kPlenty}, {50'000, 0}}) {
