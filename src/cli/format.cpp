@@ -6,6 +6,7 @@
 #include <array>
 #include <cctype>
 #include <cmath>
+#include <span>
 #include <utility>
 
 #include "base/utf8.h"
@@ -57,8 +58,7 @@ constexpr std::array<Range, 7> kNoWidth = {{{0x0300, 0x036F},
                                             {0xFE20, 0xFE2F},
                                             {0xE0100, 0xE01EF}}};
 
-template <std::size_t N>
-bool in_ranges(const std::array<Range, N>& ranges, char32_t code_point) {
+bool in_ranges(std::span<const Range> ranges, char32_t code_point) {
   return std::any_of(ranges.begin(), ranges.end(), [code_point](const Range& range) {
     return code_point >= range.first && code_point <= range.last;
   });
