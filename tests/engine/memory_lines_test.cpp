@@ -2,22 +2,25 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace atelier::engine {
 namespace {
 
 constexpr double kMiB = 1024 * 1024;
 
-std::uint64_t mib(double n) { return static_cast<std::uint64_t>(n * kMiB + 0.5); }
+std::uint64_t mib(double n) { return static_cast<std::uint64_t>(std::llround(n * kMiB)); }
 
 TEST(MemoryLines, OfARealLoad) {
+  constexpr const char* kCache =
+      "llama_kv_cache: size =  512.00 MiB ( 16384 cells,  16 layers, 136/1 seqs), K (f16):  256.00 MiB, V (f16):  "
+      "256.00 MiB";
   MemoryLines lines;
   for (const char* line :
        {"load_tensors:          AMX model buffer size =   681.32 MiB",
         "load_tensors:   CPU_Mapped model buffer size =   140.92 MiB", "load: token to piece cache size = 0.8000 MB",
         "load_tensors: offloaded 0/17 layers to GPU", "llama_context:        CPU  output buffer size =    66.54 MiB",
-        "llama_kv_cache:        CPU KV buffer size =   512.00 MiB",
-        "llama_kv_cache: size =  512.00 MiB ( 16384 cells,  16 layers, 136/1 seqs), K (f16):  256.00 MiB, V (f16):  "
-        "256.00 MiB",
+        "llama_kv_cache:        CPU KV buffer size =   512.00 MiB", kCache,
         "sched_reserve:        CPU compute buffer size =   104.81 MiB",
         "sched_reserve: graph: nodes = 71, splits = 1, input objects = 4, input tensors = 9"}) {
     lines.take(line);
