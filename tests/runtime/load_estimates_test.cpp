@@ -1,6 +1,5 @@
 #include <signal.h>
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "runtime/instances.h"
@@ -8,8 +7,6 @@
 
 namespace atelier::runtime {
 namespace {
-
-using ::testing::HasSubstr;
 
 asio::awaitable<Result<MemoryEstimate>> estimate(Engines& engines, LoadRequest request, std::stop_token stop = {}) {
   auto answer = co_await engines.instances->estimate(std::move(request), std::move(stop));
