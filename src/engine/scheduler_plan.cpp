@@ -25,11 +25,11 @@ constexpr std::chrono::milliseconds kRestoreAlone{200};
 
 // On processors every row that is computed looks past all cells that are not its own (docs/benchmarks.md), so cells that
 // nobody uses for so many rows leave for the store. Twelve conversations, twice, took 165 s with 256, 161 with 32 and 158
-// with 8; a long conversation beside a short one 132 s with 256 and 138 with 8: a short question of somebody else drives
-// nobody out.
+// with 8; a long conversation beside a short one 132 s with 256 and 138 with 8: what is over in a few rows (a short question
+// whose answer may have few tokens) drives nobody out.
 constexpr std::size_t kIdleRows = 64;
 
-// An answer is expected to have so many tokens, unless it must end before.
+// An answer is expected to have so many tokens, unless it must end before. Answers in conversations mostly have more.
 constexpr std::size_t kUsualAnswer = 64;
 
 // And the library takes 64 rows together: when one of them looks at a cell, all do, which for 64 rows takes 0.25 ms each.
