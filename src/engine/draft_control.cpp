@@ -7,8 +7,10 @@ namespace atelier::engine {
 
 namespace {
 
-// Old samples fade.
+// With each new sample.
 constexpr double kFading = 0.97;
+// With each answer that ends, of what all of them showed.
+constexpr double kFadingByAnswer = 0.8;
 
 // What is expected of guesses before the answer has shown what it does: behind an agreement of 3, 4, 5 and 6, 7 to 9, 10
 // to 15, and more tokens; of a model, with a probability below 0.3, 0.5, 0.7, 0.85, 0.95, and above. It weighs as much
@@ -38,9 +40,38 @@ DraftClass class_of_probability(double p) {
   return static_cast<DraftClass>(6 + (above - kBounds.begin()));
 }
 
-double DraftControl::chance(DraftClass guess) const {
-  return (kExpected[guess] * kExpectedWeight + seen_[guess].right) / (kExpectedWeight + seen_[guess].tried);
+void DraftChances::note(DraftClass guess, bool right) {
+  Chance& seen = seen_[guess];
+  seen.right = seen.right * kFading + (right ? 1 : 0);
+  seen.tried = seen.tried * kFading + 1;
 }
+
+double DraftChances::of(DraftClass guess, double expected) const {
+  const Chance& seen = seen_[guess];
+  return (expected * kExpectedWeight + seen.right) / (kExpectedWeight + seen.tried);
+}
+
+void DraftChances::fade(double factor) {
+  for (Chance& seen : seen_) {
+    seen.right *= factor;
+    seen.tried *= factor;
+  }
+}
+
+// ---------------------------------------------------------------- all answers
+
+double DraftRecord::chance(DraftClass guess) const { return chances_.of(guess, kExpected[guess]); }
+
+void DraftRecord::spend(double steps) { reserve_ = std::max(reserve_ - steps, 0.0); }
+
+void DraftRecord::note_ended(double left_over) {
+  reserve_ = std::min(reserve_ + left_over, kFullReserve);
+  chances_.fade(kFadingByAnswer);
+}
+
+// ---------------------------------------------------------------- one answer
+
+double DraftControl::chance(DraftClass guess) const { return seen_.of(guess, record_.chance(guess)); }
 
 double DraftControl::expected_tokens(std::span<const DraftClass> guesses) const {
   double tokens = 1;
@@ -78,9 +109,7 @@ std::size_t DraftControl::length(std::span<const DraftClass> guesses, std::size_
 void DraftControl::note_verified(std::span<const DraftClass> guesses, std::size_t accepted, std::size_t other_rows,
                                  const StepCosts& costs) {
   for (std::size_t i = 0; i < std::min(accepted + 1, guesses.size()); ++i) {
-    Chance& seen = seen_[guesses[i]];
-    seen.right = seen.right * kFading + (i < accepted ? 1 : 0);
-    seen.tried = seen.tried * kFading + 1;
+    note_guess(guesses[i], i < accepted);
   }
   const double plain = costs.of(other_rows + 1);
   const double extra = costs.of(other_rows + 1 + guesses.size()) - plain;
@@ -88,6 +117,21 @@ void DraftControl::note_verified(std::span<const DraftClass> guesses, std::size_
   earn(kShare * (gained + 1) + (gained * plain - extra) / costs.of(1));
 }
 
-void DraftControl::earn(double steps) { purse_ = std::clamp(purse_ + steps, 0.0, kFullPurse); }
+void DraftControl::note_guess(DraftClass guess, bool right) {
+  seen_.note(guess, right);
+  record_.note(guess, right);
+}
+
+void DraftControl::earn(double steps) {
+  purse_ += steps;
+  if (purse_ < 0) record_.spend(-purse_);
+  purse_ = std::clamp(purse_, 0.0, kFullPurse);
+}
+
+// What every answer begins with is no gain.
+void DraftControl::note_ended() {
+  record_.note_ended(std::max(purse_ - kFirstPurse, 0.0));
+  purse_ = 0;
+}
 
 }  // namespace atelier::engine

@@ -40,13 +40,14 @@ wire::StopReason wire_reason(EndReason reason) {
 }  // namespace
 
 Prediction::Prediction(GenerateRequest request, const Vocabulary& vocabulary, std::unique_ptr<DryPenalty> dry,
-                       std::uint32_t context_length)
+                       std::uint32_t context_length, DraftRecord& draft_record)
     : request_(std::move(request)),
       vocabulary_(vocabulary),
       context_length_(context_length),
       tokens_(request_.prompt),
       sampler_(request_.sampling, context_length, std::move(dry)),
-      text_(request_.stop_strings) {
+      text_(request_.stop_strings),
+      draft_control_(draft_record) {
   ENGINE_INVARIANT(!tokens_.empty() && tokens_.size() < context_length_);
   for (const std::int32_t token : tokens_) sampler_.accept(token);
 }
@@ -113,7 +114,10 @@ Draft Prediction::guess_from_text(std::size_t most) {
 
 std::vector<std::int32_t> Prediction::take_draft(Draft draft, std::size_t other_rows, double other_tokens,
                                                  const StepCosts& costs, double& expected_tokens) {
-  draft.cut(draft_control_.length(draft.classes, other_rows, other_tokens, costs));
+  const std::size_t length = draft_control_.length(draft.classes, other_rows, other_tokens, costs);
+  unverified_.reset();
+  if (length == 0 && !draft.tokens.empty()) unverified_ = Unverified{draft.tokens[0], draft.classes[0]};
+  draft.cut(length);
   if (draft.time.count() > 0) draft_control_.note_drafting(draft.time, costs);
   verifying_ = std::move(draft.classes);
   expected_tokens = draft_control_.expected_tokens(verifying_);
@@ -121,7 +125,11 @@ std::vector<std::int32_t> Prediction::take_draft(Draft draft, std::size_t other_
 }
 
 void Prediction::note_verified(std::size_t accepted, bool went_on, std::size_t other_rows, const StepCosts& costs) {
-  if (verifying_.empty()) return draft_control_.note_plain();
+  if (verifying_.empty()) {
+    if (unverified_) draft_control_.note_guess(unverified_->draft_class, unverified_->token == sampled_);
+    unverified_.reset();
+    return draft_control_.note_plain();
+  }
   accepted_drafts_ += accepted;
   (went_on ? rejected_drafts_ : ignored_drafts_) += verifying_.size() - accepted;
   draft_control_.note_verified(verifying_, accepted, other_rows, costs);

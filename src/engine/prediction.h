@@ -59,8 +59,9 @@ class Prediction {
   // One part of so many of the context must be free to go, or making room would come again with every few tokens.
   static constexpr std::size_t kLeastDroppable = 8;
 
+  // The record of guesses is that of all answers and outlives them.
   Prediction(GenerateRequest request, const Vocabulary& vocabulary, std::unique_ptr<DryPenalty> dry,
-             std::uint32_t context_length);
+             std::uint32_t context_length, DraftRecord& draft_record);
 
   std::uint64_t id() const { return request_.id; }
   std::int32_t priority() const { return request_.priority; }
@@ -79,7 +80,7 @@ class Prediction {
   // The cells were taken away; everything is to be computed again, or found again.
   void lose_cells() {
     computed_ = 0;
-    verifying_.clear();
+    drop_draft();
     in_store = {};
   }
   // Prompt tokens that needed no work.
@@ -112,10 +113,15 @@ class Prediction {
   // this step. `expected_tokens` is what that gives then.
   std::vector<std::int32_t> take_draft(Draft draft, std::size_t other_rows, double other_tokens, const StepCosts& costs,
                                        double& expected_tokens);
-  void drop_draft() { verifying_.clear(); }
+  void drop_draft() {
+    verifying_.clear();
+    unverified_.reset();
+  }
   // So many of the guesses were what the sampler chose. `went_on`: the answer did not end within them.
   void note_verified(std::size_t accepted, bool went_on, std::size_t other_rows, const StepCosts& costs);
   const DraftControl& draft_control() const { return draft_control_; }
+  // The answer is done: what its guesses have shown is for others.
+  void note_ended() { draft_control_.note_ended(); }
   DraftModel* draft_model() const { return request_.draft_model.get(); }
 
   // Chooses the next token from the logits of the newest. May run beside other predictions' samples.
@@ -161,6 +167,11 @@ class Prediction {
   NgramLookup lookup_;
   DraftControl draft_control_;
   std::vector<DraftClass> verifying_;  // the guesses of this step
+  struct Unverified {
+    std::int32_t token;
+    DraftClass draft_class;
+  };
+  std::optional<Unverified> unverified_;  // the first guess of a step that computes none
   std::uint64_t accepted_drafts_ = 0;
   std::uint64_t rejected_drafts_ = 0;
   std::uint64_t ignored_drafts_ = 0;

@@ -94,8 +94,8 @@ void Scheduler::submit(GenerateRequest request) {
   }
   std::unique_ptr<DryPenalty> dry;
   if (request.sampling.dry.multiplier > 0) dry = dry_.make(request.sampling.dry, model_.context_length());
-  auto prediction =
-      std::make_unique<Prediction>(std::move(request), model_.vocabulary(), std::move(dry), model_.context_length());
+  auto prediction = std::make_unique<Prediction>(std::move(request), model_.vocabulary(), std::move(dry),
+                                                 model_.context_length(), draft_record_);
   Prediction& added = *prediction;
   enqueue(std::move(prediction), false);
   const auto place = std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& p) { return p.get() == &added; });
@@ -498,6 +498,7 @@ std::unique_ptr<Prediction> Scheduler::release(Prediction& prediction, CellCache
 
 void Scheduler::finish(Prediction& prediction, EndReason reason) {
   const std::unique_ptr<Prediction> taken = release(prediction, CellCache::Leave::kForReuse);
+  taken->note_ended();
   wire::FromEngine message;
   message.set_id(taken->id());
   taken->fill_done(reason, seams_.now(), *message.mutable_done());

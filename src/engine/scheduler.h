@@ -174,6 +174,7 @@ class Scheduler {
   StepPacer pacer_;
   StepCosts costs_;
   StepWidth width_;
+  DraftRecord draft_record_;
   Predictions waiting_;  // by priority, then arrival
   Predictions active_;   // index is the sequence id
   std::unique_ptr<llama_batch, BatchDeleter> batch_;

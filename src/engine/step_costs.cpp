@@ -8,7 +8,7 @@ namespace {
 
 // Old samples fade: a machine gets busier, a context deeper.
 constexpr double kMemory = 0.9;
-constexpr double kUnmeasuredRow = 0.5;
+constexpr double kUnmeasuredRow = 0.25;
 // Of about so many samples a mean is worth acting on.
 constexpr double kEnoughWeight = 3;
 
@@ -58,11 +58,10 @@ double StepCosts::of(std::size_t rows) const {
     const double to = std::max(measured(above), from);
     return from + (to - from) * further / static_cast<double>(above - below);
   }
-  // Carried on by the mean cost of a row beyond the first, where two numbers of rows are known.
   const double single = measured(1);
-  const double each = below > 1 && single > 0 ? (from - single) / static_cast<double>(below - 1)
-                                              : from * kUnmeasuredRow / static_cast<double>(below);
-  return from + std::max(each, 0.0) * further;
+  const double dear = (single > 0 ? single : from / static_cast<double>(below)) * kUnmeasuredRow;
+  const double mean = below > 1 && single > 0 ? (from - single) / static_cast<double>(below - 1) : dear;
+  return from + std::clamp(mean, 0.0, dear) * further;
 }
 
 bool StepCosts::knows(std::size_t rows) const { return rows <= kMostRows && samples_[rows].weight >= kEnoughWeight; }

@@ -25,7 +25,17 @@ TEST(StepCosts, GivesWhatWasMeasuredAndInterpolatesBetween) {
   EXPECT_NEAR(costs.of(1), 0.010, 1e-9);
   EXPECT_NEAR(costs.of(5), 0.030, 1e-9);
   EXPECT_NEAR(costs.of(3), 0.020, 1e-9);
-  EXPECT_NEAR(costs.of(9), 0.050, 1e-9);
+}
+
+TEST(StepCosts, RowsBeyondThoseMeasuredAreThoughtCheap) {
+  StepCosts costs;
+  EXPECT_NEAR(costs.of(5) / costs.of(1), 2, 1e-9);
+  costs.note(1, Seconds(0.010));
+  EXPECT_NEAR(costs.of(5), 0.020, 1e-9);
+  costs.note(5, Seconds(0.014));
+  EXPECT_NEAR(costs.of(9), 0.018, 1e-9);
+  costs.note(9, Seconds(0.040));
+  EXPECT_NEAR(costs.of(13), 0.050, 1e-9);
 }
 
 TEST(StepCosts, NeverLessForMoreRows) {
