@@ -12,7 +12,7 @@ constexpr double kFading = 0.97;
 // With each answer that ends, of what all of them showed.
 constexpr double kFadingByAnswer = 0.8;
 
-// What is expected of guesses before the answer has shown what it does: behind an agreement of 3, 4, 5 and 6, 7 to 9, 10
+// What is expected of guesses before answers have shown what they do: behind an agreement of 3, 4, 5 and 6, 7 to 9, 10
 // to 15, and more tokens; of a model, with a probability below 0.3, 0.5, 0.7, 0.85, 0.95, and above. It weighs as much
 // as so many observations.
 constexpr std::array<double, kDraftClasses> kExpected = {0.30, 0.45, 0.60, 0.75, 0.86, 0.94,

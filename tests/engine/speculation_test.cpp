@@ -25,6 +25,7 @@ class Speculation : public testing::Test {
     seams.now = [this] { return now_; };
     seams.decode = [this](llama_context* context, const llama_batch& batch) {
       now_ += std::chrono::milliseconds(10);
+      if (batch.n_tokens > 1) now_ += second_row_;
       most_rows_ = std::max(most_rows_, batch.n_tokens);
       return llama_decode(context, batch);
     };
@@ -41,6 +42,7 @@ class Speculation : public testing::Test {
 
   Clock::time_point now_{std::chrono::hours(1)};
   std::int32_t most_rows_ = 0;
+  std::chrono::milliseconds second_row_{0};
 };
 
 // A text over few tokens: the same three stand in many places, and what follows them is often something else.
@@ -147,6 +149,25 @@ TEST_F(Speculation, CopyingTakesAFractionOfTheSteps) {
   prompt.pop_back();
   prompt.resize(200);
   EXPECT_EQ(said, prompt);
+}
+
+TEST_F(Speculation, AnAnswerBeginsWithWhatThoseBeforeItShowed) {
+  second_row_ = std::chrono::milliseconds(15);  // more than an answer may lose at its beginning
+  DirectScheduler engine(kSuccessor, config(true, 1), seams());
+  DirectScheduler plain(kSuccessor, config(false, 1));
+  const auto text = plain.submit(greedy_request({300}, 300));
+  plain.run();
+  Tokens prompt = plain.answer(text).tokens();
+  prompt.push_back(300);
+  std::vector<std::uint64_t> steps;
+  for (int answer = 0; answer < 4; ++answer) {
+    const std::uint64_t before = engine.info().decode_steps();
+    engine.submit(greedy_request(prompt, 100));
+    engine.run();
+    steps.push_back(engine.info().decode_steps() - before);
+  }
+  // Without a reserve it takes 13 steps until two rows can be afforded.
+  EXPECT_LE(steps.back(), 12U);
 }
 
 TEST_F(Speculation, LimitsAndStopStringsEndAnAnswerWithinADraft) {
